@@ -1,0 +1,39 @@
+/** A stretch of a blob: from `start`, `bytes` long. */
+export interface BlobRange {
+  readonly name: string
+  readonly start: number
+  readonly bytes: number
+}
+
+export type BlobSource = Uint8Array | readonly Uint8Array[] | AsyncIterable<Uint8Array>
+
+/**
+ * Immutable bytes under names of the form `a/b/c` ([A-Za-z0-9._-] and `/`). Two adapters (folder, S3), one contract test.
+ * A blob is whole or absent: a put that fails or is killed leaves nothing under the name. A put under a name that exists replaces it.
+ */
+export interface Blobs {
+  /** Durable when it resolves. Gives the size. */
+  put(name: string, source: BlobSource, signal?: AbortSignal): Promise<number>
+  /** The bytes from `start` (default 0), `bytes` long (default: to the end), in chunks of at most 1 MiB. @throws {BlobMissing} */
+  read(name: string, range?: { start: number; bytes?: number }, signal?: AbortSignal): AsyncIterable<Buffer>
+  /** A stretch at once. @throws {BlobMissing}; also when the blob is shorter than asked for. */
+  readRange(range: BlobRange, signal?: AbortSignal): Promise<Buffer>
+  /** Size in bytes, or null if there is no such blob. */
+  head(name: string): Promise<number | null>
+  /** One blob from stretches of others, in order. */
+  compose(name: string, parts: readonly BlobRange[], signal?: AbortSignal): Promise<number>
+  /** Deletes; names that do not exist are no error. */
+  delete(names: readonly string[]): Promise<void>
+  list(prefix: string): AsyncIterable<{ readonly name: string; readonly bytes: number; readonly changedAt: number }>
+}
+
+/** How to open a store of blobs, as a value that can be sent to another thread or process. */
+export type BlobsPlace = { readonly kind: 'folder'; readonly folder: string }
+
+export class BlobMissing extends Error {
+  override name = 'BlobMissing'
+}
+/** The disk or the quota is full. */
+export class NoRoom extends Error {
+  override name = 'NoRoom'
+}

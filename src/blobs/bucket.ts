@@ -1,0 +1,45 @@
+import type { BlobSource } from './blobs.ts'
+
+/** An object as it was seen once: `tag` changes whenever its bytes do (S3: the ETag; folder: device, inode, size and time of change). */
+export interface ObjectSeen {
+  readonly bytes: number
+  readonly tag: string
+}
+
+/** Bytes that are written whole beside their name, durable, and not yet visible under it. `handle` names them for `publish` and `discard`, also after a restart. */
+export interface Staged extends ObjectSeen {
+  readonly handle: string
+}
+
+/** One bucket as a project may use it. Keys are as the user wrote them, decoded. */
+export interface Bucket {
+  /** null: no such object. @throws {BucketDenied} */
+  head(key: string): Promise<ObjectSeen | null>
+  /** @throws {ObjectMissing | ObjectChanged | BucketDenied}; ObjectChanged when the object is no longer the one that was seen. */
+  read(key: string, seen: ObjectSeen, range?: { start: number; bytes?: number }, signal?: AbortSignal): AsyncIterable<Buffer>
+  /** Proves the right to write beside `key` and leaves nothing. @throws {BucketDenied} */
+  proveWrite(key: string): Promise<void>
+  /** `owner` (batch id and fence) makes the name of what is staged, so that a later owner can find and discard it. */
+  stage(key: string, owner: string, source: BlobSource, signal?: AbortSignal): Promise<Staged>
+  /** Makes staged bytes appear under the key, unless there is an object already: `taken`. Doing it twice is `published` if the object is the staged one. */
+  publish(key: string, staged: Staged): Promise<'published' | 'taken'>
+  discard(key: string, handle: string): Promise<void>
+  /** Deletes the object if it is still the one that was seen; true if it was (or was gone). */
+  delete(key: string, seen: ObjectSeen): Promise<boolean>
+}
+
+export class ObjectMissing extends Error {
+  override name = 'ObjectMissing'
+}
+export class ObjectChanged extends Error {
+  override name = 'ObjectChanged'
+}
+/** `right` says which one is missing; the message names bucket, key and what to do, never a credential. */
+export class BucketDenied extends Error {
+  override name = 'BucketDenied'
+  readonly right: 'read' | 'write'
+  constructor(right: 'read' | 'write', message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.right = right
+  }
+}

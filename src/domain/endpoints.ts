@@ -1,0 +1,19 @@
+/** One row an endpoint: what a line of it must have in its body. A new endpoint is one row and its tests. */
+export interface Endpoint {
+  readonly url: string
+  /** Body fields that must be there and not null, `model` apart. Each is an OR: one of the names is enough; the first is named in the error. */
+  readonly required: readonly (readonly string[])[]
+  /** Is it offered whatever the backends say? Others only when a backend lists them. */
+  readonly always: boolean
+  /** How the error for `stream: true` calls it (contract 6.3). */
+  readonly title: string
+}
+
+export const endpoints: readonly Endpoint[] = [
+  { url: '/v1/chat/completions', required: [['messages']], always: true, title: 'Chat Completions' },
+  { url: '/v1/responses', required: [['input', 'prompt']], always: true, title: 'Responses' },
+  { url: '/v1/embeddings', required: [['input']], always: true, title: 'Embeddings' },
+  { url: '/v1/completions', required: [['prompt']], always: false, title: 'Completions' },
+]
+
+export const endpointOf = (url: string): Endpoint | undefined => endpoints.find((e) => e.url === url)

@@ -1,0 +1,98 @@
+/** The caller is wrong, or must wait: one error for all doors. `message` says what is wrong and what to do; it never holds a key, a prompt or an answer. */
+export class ApiError extends Error {
+  readonly status: number
+  readonly code: string | null
+  readonly param: string | null
+  readonly type: string
+  readonly headers: Readonly<Record<string, string>>
+  constructor(
+    status: number,
+    code: string | null,
+    message: string,
+    param: string | null = null,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
+    super(message)
+    this.name = 'ApiError'
+    this.status = status
+    this.code = code
+    this.param = param
+    this.type = status === 429 ? 'rate_limit_error' : status >= 500 ? 'server_error' : 'invalid_request_error'
+    this.headers = headers
+  }
+}
+
+/** The wire form (contract 6.1): all four keys, always. */
+export const errorBody = (e: ApiError) => ({ error: { message: e.message, type: e.type, param: e.param, code: e.code } })
+
+const quoted = (values: readonly string[]) => values.map((v) => `'${v}'`).join(', ')
+
+export const missingKey = () =>
+  new ApiError(401, null, 'Missing bearer or basic authentication in header. Send "Authorization: Bearer <key>".')
+export const wrongKey = () =>
+  new ApiError(401, 'invalid_api_key', 'Incorrect API key provided. Ask the operator of this server for a valid one.')
+export const notAllowed = () => new ApiError(403, null, 'This API key may not use this project.')
+export const missingParameter = (param: string) =>
+  new ApiError(400, 'missing_required_parameter', `Missing required parameter: '${param}'.`, param)
+export const invalidValue = (param: string, value: string, supported: readonly string[]) =>
+  new ApiError(400, 'invalid_value', `Invalid value: '${value}'. Supported values are: ${quoted(supported)}`, param)
+export const invalid = (param: string, message: string) => new ApiError(400, 'invalid_value', message, param)
+export const invalidType = (param: string, expected: string, got: string) =>
+  new ApiError(400, 'invalid_type', `Invalid type for '${param}': expected ${expected}, but got ${got} instead.`, param)
+export const belowMinimum = (param: string, min: number, got: number) =>
+  new ApiError(
+    400,
+    'integer_below_min_value',
+    `Invalid '${param}': integer below minimum value. Expected a value >= ${min}, but got ${got} instead.`,
+    param,
+  )
+export const aboveMaximum = (param: string, max: number, got: number) =>
+  new ApiError(
+    400,
+    'integer_above_max_value',
+    `Invalid '${param}': integer above maximum value. Expected a value <= ${max}, but got ${got} instead.`,
+    param,
+  )
+export const stringTooLong = (param: string, max: number, got: number) =>
+  new ApiError(
+    400,
+    'string_above_max_length',
+    `Invalid '${param}': string too long. Expected a string with maximum length ${max}, but got a string with length ${got} instead.`,
+    param,
+  )
+export const tooManyProperties = (param: string, max: number, got: number) =>
+  new ApiError(
+    400,
+    'object_above_max_properties',
+    `Invalid '${param}': too many properties. Expected an object with at most ${max} properties, but got an object with ${got} properties instead.`,
+    param,
+  )
+export const badJson = () =>
+  new ApiError(
+    400,
+    null,
+    'We could not parse the JSON body of your request. Send a JSON object with content-type application/json.',
+  )
+export const noSuchBatch = (id: string) => new ApiError(404, null, `No batch found with id '${id}'.`)
+export const noSuchFile = (id: string) => new ApiError(404, null, `No such File object: ${id}`, 'id')
+export const noSuchRoute = (method: string, path: string) => new ApiError(404, null, `Invalid URL (${method} ${path}).`)
+export const cannotCancel = (status: string) =>
+  new ApiError(409, null, `Cannot cancel a batch with status '${status}'.`, null, { 'x-should-retry': 'false' })
+export const idempotencyMismatch = () =>
+  new ApiError(409, null, 'This Idempotency-Key was used with another body. Use a new key for a new batch.', null, {
+    'x-should-retry': 'false',
+  })
+export const fileTooLarge = (maxBytes: number) =>
+  new ApiError(400, null, `File is too large. At most ${maxBytes} bytes are allowed: split it into several files.`, 'file')
+export const noRoom = () =>
+  new ApiError(507, null, 'The server has no room left on its disk. Nothing was stored; try again later.', null, {
+    'retry-after': '30',
+  })
+export const unavailable = (message = 'The server cannot reach its database right now. Try again.') =>
+  new ApiError(503, null, message, null, { 'retry-after': '2' })
+export const broken = () =>
+  new ApiError(
+    500,
+    null,
+    'The server had an error while processing your request. The log of the server has the details under the request id.',
+  )

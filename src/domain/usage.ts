@@ -1,0 +1,60 @@
+/** What a line, a shard or a batch has used. Sums only: adding is commutative and associative, so a replay in another order gives the same. */
+export interface Usage {
+  readonly inputTokens: number
+  readonly cachedTokens: number
+  readonly outputTokens: number
+  readonly reasoningTokens: number
+  readonly totalTokens: number
+  /** Milliseconds of audio, for what is billed by duration. */
+  readonly durationMs: number
+}
+
+export const noUsage: Usage = {
+  inputTokens: 0,
+  cachedTokens: 0,
+  outputTokens: 0,
+  reasoningTokens: 0,
+  totalTokens: 0,
+  durationMs: 0,
+}
+
+export const addUsage = (a: Usage, b: Usage): Usage => ({
+  inputTokens: a.inputTokens + b.inputTokens,
+  cachedTokens: a.cachedTokens + b.cachedTokens,
+  outputTokens: a.outputTokens + b.outputTokens,
+  reasoningTokens: a.reasoningTokens + b.reasoningTokens,
+  totalTokens: a.totalTokens + b.totalTokens,
+  durationMs: a.durationMs + b.durationMs,
+})
+
+/** Lines that ended (completed, failed) and what they used. The unit in which checkpoints are summed. */
+export interface Sums extends Usage {
+  readonly completed: number
+  readonly failed: number
+}
+export const noSums: Sums = { ...noUsage, completed: 0, failed: 0 }
+
+const count = (value: unknown): number => (typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0)
+const record = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+
+/**
+ * Reads the `usage` of an answer: chat and completions (`prompt_tokens`, `completion_tokens`), responses (`input_tokens`, `output_tokens`), embeddings
+ * (`prompt_tokens` alone). What is missing, negative or not a whole number counts as 0; a missing total is input plus output.
+ */
+export function readUsage(answer: unknown): Usage {
+  const usage = record(record(answer).usage)
+  const inputTokens = count(usage.input_tokens) || count(usage.prompt_tokens)
+  const outputTokens = count(usage.output_tokens) || count(usage.completion_tokens)
+  const cached = record(usage.input_tokens_details).cached_tokens ?? record(usage.prompt_tokens_details).cached_tokens
+  const reasoning =
+    record(usage.output_tokens_details).reasoning_tokens ?? record(usage.completion_tokens_details).reasoning_tokens
+  return {
+    inputTokens,
+    outputTokens,
+    cachedTokens: count(cached),
+    reasoningTokens: count(reasoning),
+    totalTokens: count(usage.total_tokens) || inputTokens + outputTokens,
+    durationMs: 0,
+  }
+}

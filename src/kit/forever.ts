@@ -1,0 +1,58 @@
+import { backoffMs } from './backoff.ts'
+import type { Clock } from './clock.ts'
+import type { Log } from './log.ts'
+
+const afterFailure = { baseMs: 200, maxMs: 10_000 }
+
+/** What a loop waits on between steps: a hint ends the wait early. One waiter, any number of hints; a hint given while nobody waits is kept. */
+export interface Bell {
+  ring(): void
+  /** Resolves at the next ring (or at once if one is pending), after `ms`, or when aborted. */
+  wait(ms: number, signal: AbortSignal): Promise<void>
+}
+
+export function makeBell(clock: Clock): Bell {
+  let pending = false
+  let wake: (() => void) | undefined
+  return {
+    ring() {
+      pending = true
+      wake?.()
+    },
+    async wait(ms, signal) {
+      if (!pending && !signal.aborted) {
+        const early = new AbortController()
+        wake = () => early.abort()
+        await clock.sleep(ms, AbortSignal.any([signal, early.signal]))
+        wake = undefined
+      }
+      pending = false
+    },
+  }
+}
+
+/**
+ * Runs `step` until stopped. A step says how long to pause (0: go on at once); a step that throws is logged once and tried again with back-off.
+ * Resolves when stopped and the current step has ended.
+ */
+export async function forever(
+  name: string,
+  step: (signal: AbortSignal) => Promise<number>,
+  { clock, log, bell, random = Math.random }: { clock: Clock; log: Log; bell?: Bell; random?: () => number },
+  signal: AbortSignal,
+): Promise<void> {
+  for (let failures = 0; !signal.aborted;) {
+    let pauseMs: number
+    try {
+      pauseMs = await step(signal)
+      failures = 0
+    } catch (error) {
+      if (signal.aborted) return
+      log.warn('step failed', { step: name, error, failures })
+      pauseMs = 50 + backoffMs(failures++, afterFailure, random)
+    }
+    if (pauseMs <= 0) continue
+    if (bell && failures === 0) await bell.wait(pauseMs, signal)
+    else await clock.sleep(pauseMs, signal)
+  }
+}

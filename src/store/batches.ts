@@ -1,0 +1,110 @@
+import type { Batch, BatchStatus, PlanError } from '../domain/batch.ts'
+import type { BatchId, KeyId, ProjectId } from '../domain/ids.ts'
+import { int, intOrNull, text, textOrNull, type Queries, type Row } from './db.ts'
+import { sumColumns, sumsOf } from './sums.ts'
+
+/** What a create gives; the rest of the row follows from it. */
+export interface NewBatch {
+  readonly id: BatchId
+  readonly projectId: ProjectId
+  readonly keyId: KeyId
+  readonly endpoint: string
+  readonly input: string
+  readonly completionWindow: string
+  readonly metadata: Readonly<Record<string, string>> | null
+  readonly outputExpiresSeconds: number | null
+  readonly createdAt: number
+  readonly expiresAt: number
+}
+
+export async function insertBatch(db: Queries, b: NewBatch): Promise<void> {
+  await db.query(
+    `insert into batches (id, project_id, key_id, endpoint, input, completion_window, metadata, output_expires_seconds, created_at, expires_at, status)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'validating')`,
+    [
+      b.id,
+      b.projectId,
+      b.keyId,
+      b.endpoint,
+      JSON.stringify(b.input),
+      b.completionWindow,
+      b.metadata && JSON.stringify(b.metadata),
+      b.outputExpiresSeconds,
+      b.createdAt,
+      b.expiresAt,
+    ],
+  )
+}
+
+const columns = `b.id, b.project_id, b.key_id, b.endpoint, b.input, b.completion_window, b.metadata, b.output_expires_seconds, b.status, b.model, b.errors,
+  b.output_file_id, b.error_file_id, b.created_at, b.in_progress_at, b.expires_at, b.finalizing_at, b.completed_at, b.failed_at, b.expired_at,
+  b.cancelling_at, b.cancelled_at, b.total`
+
+/** Of a batch that runs, the sums of its shards; of one that has ended, those that publishing wrote. */
+const selectBatches = `select ${columns}, ${sumColumns
+  .map(
+    (s) =>
+      `case when b.status in ('in_progress', 'cancelling') then (select coalesce(sum(s.${s}), 0) from shards s where s.batch_id = b.id) else b.${s} end as ${s}`,
+  )
+  .join(', ')} from batches b`
+
+/** The caller's project is named in the statement itself (I14). */
+export async function findBatch(db: Queries, projectId: ProjectId, id: BatchId): Promise<Batch | null> {
+  const [row] = await db.query(`${selectBatches} where b.project_id = $1 and b.id = $2`, [projectId, id])
+  return row ? batchOf(row) : null
+}
+
+/** For the worker, which serves all projects. */
+export async function loadBatch(db: Queries, id: BatchId): Promise<Batch | null> {
+  const [row] = await db.query(`${selectBatches} where b.id = $1`, [id])
+  return row ? batchOf(row) : null
+}
+
+/** Newest first, older than `after` where it is given. */
+export async function listBatches(db: Queries, projectId: ProjectId, after: BatchId | null, limit: number): Promise<Batch[]> {
+  const rows = await db.query(`${selectBatches} where b.project_id = $1 and b.id < $2 order by b.id desc limit $3`, [
+    projectId,
+    after ?? '~',
+    limit,
+  ])
+  return rows.map(batchOf)
+}
+
+/** validating | in_progress -> cancelling. True if this call did it. A batch without shards or walker is ended by the composer all the same. */
+export async function cancelBatch(db: Queries, projectId: ProjectId, id: BatchId, at: number): Promise<boolean> {
+  const rows = await db.query(
+    `update batches set status = 'cancelling', cancelling_at = $3
+     where project_id = $1 and id = $2 and status in ('validating', 'in_progress') returning id`,
+    [projectId, id, at],
+  )
+  return rows.length === 1
+}
+
+export function batchOf(row: Row): Batch {
+  return {
+    id: text(row, 'id') as BatchId,
+    projectId: text(row, 'project_id') as ProjectId,
+    keyId: text(row, 'key_id') as KeyId,
+    endpoint: text(row, 'endpoint'),
+    input: JSON.parse(text(row, 'input')) as string,
+    completionWindow: text(row, 'completion_window'),
+    metadata: JSON.parse(textOrNull(row, 'metadata') ?? 'null') as Record<string, string> | null,
+    outputExpiresSeconds: intOrNull(row, 'output_expires_seconds'),
+    status: text(row, 'status') as BatchStatus,
+    model: JSON.parse(textOrNull(row, 'model') ?? 'null') as string | null,
+    errors: JSON.parse(textOrNull(row, 'errors') ?? 'null') as PlanError[] | null,
+    outputFileId: textOrNull(row, 'output_file_id'),
+    errorFileId: textOrNull(row, 'error_file_id'),
+    createdAt: int(row, 'created_at'),
+    inProgressAt: intOrNull(row, 'in_progress_at'),
+    expiresAt: int(row, 'expires_at'),
+    finalizingAt: intOrNull(row, 'finalizing_at'),
+    completedAt: intOrNull(row, 'completed_at'),
+    failedAt: intOrNull(row, 'failed_at'),
+    expiredAt: intOrNull(row, 'expired_at'),
+    cancellingAt: intOrNull(row, 'cancelling_at'),
+    cancelledAt: intOrNull(row, 'cancelled_at'),
+    total: int(row, 'total'),
+    sums: sumsOf(row),
+  }
+}
