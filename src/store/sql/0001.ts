@@ -37,11 +37,12 @@ create table batches (
   input_tokens bigint not null default 0, cached_tokens bigint not null default 0, output_tokens bigint not null default 0,
   reasoning_tokens bigint not null default 0, total_tokens bigint not null default 0, duration_ms bigint not null default 0,
   fence bigint not null default 0, owner text, lease_until bigint not null default 0, retry_at bigint not null default 0, trouble text, trouble_since bigint,
-  swept_at bigint
+  sweeps bigint not null default 0, sweep_at bigint not null default 0
 );
 create index batches_list on batches (project_id, id);
 create index batches_open on batches (status, id) where status in ('validating', 'in_progress', 'cancelling');
-create index batches_sweep on batches (swept_at, id) where status in ('completed', 'failed', 'expired', 'cancelled') and swept_at is null;
+-- scratch is swept when a batch has ended, and once more an hour later
+create index batches_sweep on batches (sweep_at) where sweeps < 2 and status in ('completed', 'failed', 'expired', 'cancelled');
 
 create table shards (
   batch_id text not null, number bigint not null, start bigint not null, bytes bigint not null, lines bigint not null,

@@ -1,0 +1,59 @@
+import type { Batch, BatchStatus } from '../domain/batch.ts'
+import type { Sums } from '../domain/usage.ts'
+import type { Db } from './db.ts'
+import { insertFile, type StoredFile } from './files.ts'
+import { sameName, type OutputName } from './outputs.ts'
+import { sumColumns, sumValues } from './sums.ts'
+
+export type Terminal = Extract<BatchStatus, 'completed' | 'expired' | 'cancelled'>
+
+/** What appears in one moment: the ending, the names of the results, counts and usage. */
+export interface Publication {
+  readonly ending: Terminal
+  readonly outputFileId: string | null
+  readonly errorFileId: string | null
+  readonly sums: Sums
+  readonly files: readonly StoredFile[]
+  readonly objects: readonly OutputName[]
+  /** When the objects are to be deleted; null: never. */
+  readonly objectsExpireAt: number | null
+  readonly at: number
+}
+
+/**
+ * The whole of publishing (I7): one transaction, conditional on the walk's fence and on the status that the composer saw. False: the fence is old, or a
+ * cancel came while it composed; then nothing has changed and the walk decides anew. `finalizing_at` is stamped where the batch was not cancelled (D19).
+ */
+export function publishBatch(db: Db, batch: Batch, fence: number, p: Publication): Promise<boolean> {
+  const at = Math.max(p.at, batch.createdAt, batch.inProgressAt ?? 0, batch.cancellingAt ?? 0)
+  return db.tx(async (tx) => {
+    const rows = await tx.query(
+      `update batches set status = $4, output_file_id = $5, error_file_id = $6,
+         finalizing_at = case when status = 'in_progress' then $7 else finalizing_at end, ${p.ending}_at = $7, sweep_at = $7,
+         owner = null, lease_until = 0, trouble = null, trouble_since = null,
+         ${sumColumns.map((c, i) => `${c} = $${i + 8}`).join(', ')}
+       where id = $1 and fence = $2 and status = $3 returning id`,
+      [batch.id, fence, batch.status, p.ending, p.outputFileId, p.errorFileId, at, ...sumValues(p.sums)],
+    )
+    if (rows.length === 0) return false
+    for (const file of p.files) {
+      await insertFile(tx, file)
+      await tx.query(`delete from uploads where blob = $1`, [file.blob])
+    }
+    const reserved = await tx.query(`select store, bucket, key, kind from outputs where batch_id = $1`, [batch.id])
+    for (const row of reserved) {
+      const name = {
+        store: String(row.store),
+        bucket: String(row.bucket),
+        key: JSON.parse(String(row.key)) as string,
+        kind: row.kind as OutputName['kind'],
+      }
+      const where = `store = $1 and bucket = $2 and key = $3`
+      const values = [name.store, name.bucket, JSON.stringify(name.key)]
+      if (p.objects.some((o) => sameName(o, name)))
+        await tx.query(`update outputs set published_at = $4, expires_at = $5 where ${where}`, [...values, at, p.objectsExpireAt])
+      else await tx.query(`delete from outputs where ${where}`, values)
+    }
+    return true
+  })
+}

@@ -1,0 +1,128 @@
+import type { BatchId, ProjectId } from '../domain/ids.ts'
+import { parseRanges, type Range, type ShardLease } from '../domain/shard.ts'
+import { int, text, type Db, type Queries, type Row } from './db.ts'
+
+/** A batch that runs, as a worker sees it when it looks for something to send. */
+export interface OpenBatch {
+  readonly id: BatchId
+  readonly projectId: ProjectId
+  readonly model: string
+  readonly endpoint: string
+  readonly deadlineAt: number
+  readonly planBlob: string
+  /** Are there shards that nobody holds? */
+  readonly waiting: boolean
+}
+
+/** Batches that run and are within their window, oldest first. */
+export async function openBatches(db: Queries, limit: number): Promise<OpenBatch[]> {
+  const rows = await db.query(
+    `select b.id, b.project_id, b.model, b.endpoint, b.expires_at, b.plan_blob,
+       case when exists (select 1 from shards s where s.batch_id = b.id and (s.state = 'waiting' or (s.state = 'held' and s.lease_until < {now}))) then 1 else 0 end as waiting
+     from batches b where b.status = 'in_progress' and b.expires_at > {now} order by b.id limit $1`,
+    [limit],
+  )
+  return rows.map(openBatchOf)
+}
+
+const openBatchOf = (row: Row): OpenBatch => ({
+  id: text(row, 'id') as BatchId,
+  projectId: text(row, 'project_id') as ProjectId,
+  model: JSON.parse(text(row, 'model')) as string,
+  endpoint: text(row, 'endpoint'),
+  deadlineAt: int(row, 'expires_at'),
+  planBlob: text(row, 'plan_blob'),
+  waiting: row.waiting === 1 || row.waiting === '1',
+})
+
+/** Of these batches, those that must stop, and why: a cancel is recorded, or the window has ended (or the batch is over altogether). */
+export async function stoppedBatches(db: Queries, ids: readonly BatchId[]): Promise<Map<string, 'cancelled' | 'expired'>> {
+  const rows =
+    ids.length === 0
+      ? []
+      : await db.query(
+          `select id, status from batches where id in (${ids.map((_, i) => `$${i + 1}`).join(', ')}) and (status <> 'in_progress' or expires_at <= {now})`,
+          ids,
+        )
+  return new Map(
+    rows.map((row) => [text(row, 'id'), row.status === 'cancelling' || row.status === 'cancelled' ? 'cancelled' : 'expired']),
+  )
+}
+
+/** Leases up to `limit` shards of a batch that is in progress, each under a new fence, with the lines that committed checkpoints already have. */
+export function claimShards(db: Db, batch: OpenBatch, owner: string, leaseMs: number, limit: number): Promise<ShardLease[]> {
+  return db.tx(async (tx) => {
+    const rows = await tx.query(
+      `update shards set state = 'held', fence = fence + 1, owner = $2, lease_until = {now} + $3
+       where batch_id = $1 and number in (
+         select s.number from shards s where s.batch_id = $1 and (s.state = 'waiting' or (s.state = 'held' and s.lease_until < {now}))
+           and exists (select 1 from batches b where b.id = $1 and b.status = 'in_progress' and b.expires_at > {now})
+         order by s.number limit $4 {for update skip locked})
+       returning number, start, bytes, lines, fence, completed + failed as ended`,
+      [batch.id, owner, leaseMs, limit],
+    )
+    const leases: ShardLease[] = []
+    for (const row of rows) {
+      const number = int(row, 'number')
+      leases.push({
+        batchId: batch.id,
+        planBlob: batch.planBlob,
+        number,
+        offset: int(row, 'start'),
+        bytes: int(row, 'bytes'),
+        lines: int(row, 'lines'),
+        fence: int(row, 'fence'),
+        done: int(row, 'ended') === 0 ? [] : await doneLines(tx, batch.id, number),
+      })
+    }
+    return leases.toSorted((a, b) => a.number - b.number)
+  })
+}
+
+/** Ordinals of a shard that committed checkpoints have, sorted. */
+export async function doneLines(db: Queries, batchId: BatchId, shard: number): Promise<Range[]> {
+  const rows = await db.query(`select lines from segments where batch_id = $1 and shard = $2`, [batchId, shard])
+  return rows.flatMap((row) => parseRanges(text(row, 'lines'))).toSorted((a, b) => a[0] - b[0])
+}
+
+export interface HeldFence {
+  readonly batchId: BatchId
+  readonly number: number
+  readonly fence: number
+}
+
+/** Renews all of an owner's leases at once and tells which they are: one that is missing was lost. */
+export async function renewShards(db: Queries, owner: string, leaseMs: number): Promise<HeldFence[]> {
+  const rows = await db.query(
+    `update shards set lease_until = {now} + $2 where owner = $1 and state = 'held' returning batch_id, number, fence`,
+    [owner, leaseMs],
+  )
+  return rows.map((row) => ({ batchId: text(row, 'batch_id') as BatchId, number: int(row, 'number'), fence: int(row, 'fence') }))
+}
+
+/** Gives shards back, for others to claim at once. Old fences change nothing. */
+export function giveBackShards(db: Db, held: readonly HeldFence[]): Promise<void> {
+  return db.tx(async (tx) => {
+    for (const { batchId, number, fence } of held)
+      await tx.query(
+        `update shards set state = 'waiting', owner = null, lease_until = 0 where batch_id = $1 and number = $2 and fence = $3 and state = 'held'`,
+        [batchId, number, fence],
+      )
+  })
+}
+
+/** Before composing: no shard can be added to any more. Says the walk's fence; false if that is old. */
+export function closeShards(db: Db, batchId: BatchId, walkFence: number): Promise<boolean> {
+  return db.tx(async (tx) => {
+    const ours = await tx.query(`update batches set fence = fence where id = $1 and fence = $2 returning id`, [
+      batchId,
+      walkFence,
+    ])
+    if (ours.length === 0) return false
+    await tx.query(
+      `update shards set state = 'closed', fence = fence + 1, owner = null, lease_until = 0 where batch_id = $1 and state in ('waiting', 'held')`,
+      [batchId],
+    )
+    return true
+  })
+}

@@ -1,0 +1,150 @@
+import type { Batch, PlanError } from '../domain/batch.ts'
+import type { BatchId } from '../domain/ids.ts'
+import type { ShardSpan } from '../domain/shard.ts'
+import { batchOf } from './batches.ts'
+import { int, text, textOrNull, type Db, type Queries, type Row } from './db.ts'
+
+/** The right to walk a batch as a whole: to plan it, or to compose and publish it. Everything written under it says its fence. */
+export interface Walk {
+  readonly batch: Batch
+  readonly fence: number
+  readonly planBlob: string | null
+  /** Since when this walk fails again and again, if it does. */
+  readonly troubleSince: number | null
+}
+
+const take = `set fence = fence + 1, owner = $1, lease_until = {now} + $2`
+const walkOf = (row: Row): Walk => ({
+  batch: batchOf(row),
+  fence: int(row, 'fence'),
+  planBlob: textOrNull(row, 'plan_blob'),
+  troubleSince: row.trouble_since === null ? null : int(row, 'trouble_since'),
+})
+
+/** The oldest batch that waits for its plan. Its sums are those of the row: a batch that is being planned has none. */
+export async function claimPlan(db: Queries, owner: string, leaseMs: number): Promise<Walk | null> {
+  const [row] = await db.query(
+    `update batches ${take} where id = (
+       select id from batches where status = 'validating' and lease_until < {now} and retry_at <= {now} and expires_at > {now}
+       order by id limit 1 {for update skip locked}) returning *`,
+    [owner, leaseMs],
+  )
+  return row ? walkOf(row) : null
+}
+
+/**
+ * The oldest batch that is ready to be composed. Ready is a state that this finds, never an event (design 2): no shard is left to run, or a cancel or the end
+ * of the window was recorded and the holders have given back their shards or had `graceMs` to do so.
+ */
+export async function claimCompose(db: Queries, owner: string, leaseMs: number, graceMs: number): Promise<Walk | null> {
+  const [row] = await db.query(
+    `update batches ${take} where id = (
+       select b.id from batches b
+       where b.status in ('validating', 'in_progress', 'cancelling') and b.lease_until < {now} and b.retry_at <= {now} and (
+         (b.status = 'validating' and b.expires_at <= {now})
+         or (b.status = 'in_progress' and not exists (select 1 from shards s where s.batch_id = b.id and s.state in ('waiting', 'held')))
+         or (b.status = 'in_progress' and b.expires_at <= {now} - $3)
+         or (b.status = 'in_progress' and b.expires_at <= {now}
+             and not exists (select 1 from shards s where s.batch_id = b.id and s.state = 'held'))
+         or (b.status = 'cancelling' and (b.cancelling_at <= {now} - $3
+             or not exists (select 1 from shards s where s.batch_id = b.id and s.state = 'held'))))
+       order by b.id limit 1 {for update skip locked}) returning *`,
+    [owner, leaseMs, graceMs],
+  )
+  return row ? walkOf(row) : null
+}
+
+/** True if the walk is still this owner's. */
+export async function renewWalk(db: Queries, id: BatchId, fence: number, leaseMs: number): Promise<boolean> {
+  const rows = await db.query(
+    `update batches set lease_until = {now} + $3 where id = $1 and fence = $2 and lease_until > 0 returning id`,
+    [id, fence, leaseMs],
+  )
+  return rows.length === 1
+}
+
+/** Gives the walk back, to be claimed again after a pause. `trouble` (for an operator: no prompt, no key) is kept with the time when it began. */
+export async function giveBackWalk(
+  db: Queries,
+  id: BatchId,
+  fence: number,
+  pauseMs: number,
+  trouble: string | null,
+): Promise<void> {
+  await db.query(
+    `update batches set owner = null, lease_until = 0, retry_at = {now} + $3, trouble = $4,
+       trouble_since = case when $4 is null then null else coalesce(trouble_since, {now}) end
+     where id = $1 and fence = $2`,
+    [id, fence, pauseMs, trouble],
+  )
+}
+
+export interface Plan {
+  readonly blob: string
+  readonly bytes: number
+  readonly lines: number
+  readonly model: string
+  readonly shards: readonly ShardSpan[]
+}
+
+const shardsAtOnce = 100
+
+/** One commit starts the batch: its shards and its status. False when the fence is old or the batch no longer waits for a plan (a cancel came first). */
+export function startBatch(db: Db, id: BatchId, fence: number, plan: Plan, at: number): Promise<boolean> {
+  return db.tx(async (tx) => {
+    const rows = await tx.query(
+      `update batches set status = 'in_progress', model = $3, total = $4, plan_blob = $5, plan_bytes = $6,
+         in_progress_at = case when created_at > $7 then created_at else $7 end,
+         owner = null, lease_until = 0, retry_at = 0, trouble = null, trouble_since = null
+       where id = $1 and fence = $2 and status = 'validating' returning id`,
+      [id, fence, JSON.stringify(plan.model), plan.lines, plan.blob, plan.bytes, at],
+    )
+    if (rows.length === 0) return false
+    for (let i = 0; i < plan.shards.length; i += shardsAtOnce) {
+      const some = plan.shards.slice(i, i + shardsAtOnce)
+      await tx.query(
+        `insert into shards (batch_id, number, start, bytes, lines, state) values ${some
+          .map((_, n) => `($1, $${n * 4 + 2}, $${n * 4 + 3}, $${n * 4 + 4}, $${n * 4 + 5}, 'waiting')`)
+          .join(', ')}`,
+        [id, ...some.flatMap((s) => [s.number, s.offset, s.bytes, s.lines])],
+      )
+    }
+    return true
+  })
+}
+
+/** validating -> failed, with what the plan found. False when the fence is old or a cancel came first. */
+export async function refuseBatch(
+  db: Queries,
+  id: BatchId,
+  fence: number,
+  errors: readonly PlanError[],
+  at: number,
+): Promise<boolean> {
+  const rows = await db.query(
+    `update batches set status = 'failed', errors = $3, failed_at = case when created_at > $4 then created_at else $4 end,
+       owner = null, lease_until = 0, trouble = null, trouble_since = null, sweep_at = $4
+     where id = $1 and fence = $2 and status = 'validating' returning id`,
+    [id, fence, JSON.stringify(errors), at],
+  )
+  return rows.length === 1
+}
+
+/** For the one process that owns the data folder, at its start: whoever held anything is dead, so their fences are raised and their leases end now. */
+export function takeOver(db: Db): Promise<void> {
+  return db.tx(async (tx) => {
+    await tx.query(`update shards set state = 'waiting', fence = fence + 1, owner = null, lease_until = 0 where state = 'held'`)
+    await tx.query(
+      `update batches set fence = fence + 1, owner = null, lease_until = 0, retry_at = 0 where lease_until > 0 or retry_at > 0`,
+    )
+  })
+}
+
+/** What keeps batches from being planned or composed, for `doctor`. */
+export async function listTroubles(db: Queries, limit: number): Promise<{ batchId: string; trouble: string; since: number }[]> {
+  const rows = await db.query(
+    `select id, trouble, trouble_since from batches where status in ('validating', 'in_progress', 'cancelling') and trouble is not null order by id limit $1`,
+    [limit],
+  )
+  return rows.map((row) => ({ batchId: text(row, 'id'), trouble: text(row, 'trouble'), since: int(row, 'trouble_since') }))
+}
