@@ -24,6 +24,8 @@ export interface Bucket {
   /** Makes staged bytes appear under the key, unless there is an object already: `taken`. Doing it twice is `published` if the object is the staged one. */
   publish(key: string, staged: Staged): Promise<'published' | 'taken'>
   discard(key: string, handle: string): Promise<void>
+  /** Discards whatever is staged beside `key` by owners whose name begins with `ownerPrefix`, also what a killed process left half written. */
+  discardStaged(key: string, ownerPrefix: string): Promise<void>
   /** Deletes the object if it is still the one that was seen; true if it was (or was gone). */
   delete(key: string, seen: ObjectSeen): Promise<boolean>
 }

@@ -148,3 +148,10 @@ export async function listTroubles(db: Queries, limit: number): Promise<{ batchI
   )
   return rows.map((row) => ({ batchId: text(row, 'id'), trouble: text(row, 'trouble'), since: int(row, 'trouble_since') }))
 }
+
+/** Of these batches, those whose cancel is recorded. */
+export async function cancelledAmong(db: Queries, ids: readonly string[]): Promise<string[]> {
+  if (ids.length === 0) return []
+  const rows = await db.query(`select id from batches where status = 'cancelling' and id in (${ids.map((_, i) => `$${i + 1}`).join(', ')})`, ids)
+  return rows.map((row) => text(row, 'id'))
+}

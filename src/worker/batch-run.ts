@@ -1,0 +1,116 @@
+import type { Feed, Sendable } from '../dispatch/feed.ts'
+import type { Ending } from '../domain/outcome.ts'
+import type { OpenBatch } from '../store/shards.ts'
+import type { HeldShard, Line } from './held-shard.ts'
+import type { Saver } from './saver.ts'
+
+export interface Held {
+  /** When the claim was sent, by the monotonic clock. */
+  readonly claimedAt: number
+  readonly shard: HeldShard
+  readonly saver: Saver
+  /** It is being finished or given back. */
+  leaving: boolean
+}
+
+/** A batch as this worker runs it: the shards that it holds of it, seen by the lanes as one feed of lines. */
+export interface BatchRun extends Feed {
+  readonly batch: OpenBatch
+  readonly held: Set<Held>
+  /** Lines that can be taken from the shards at hand. */
+  readonly unsent: number
+  /** How many lines should be at hand, so that no lane waits for a claim: set at each look. */
+  wanted: number
+  /** No shard was left to claim at the last try. */
+  exhausted: boolean
+  /** Lines settled since the run began. */
+  readonly settled: number
+  add(held: Held): void
+  drop(held: Held): void
+}
+
+export interface RunParts {
+  readonly monotonic: () => number
+  /** May anything be sent at all? False while the database is out of sight, while results have nowhere to go, and on the way out. */
+  readonly open: () => boolean
+  /** Fewer lines are at hand than wanted. */
+  readonly hungry: () => void
+  /** So many bytes of results are worth a checkpoint at once. */
+  readonly flushBytes: number
+  /** A shard has its last result, or no call open, or results enough for a checkpoint. */
+  readonly attend: (run: BatchRun, held: Held) => void
+}
+
+export function startRun(batch: OpenBatch, { monotonic, open, hungry, flushBytes, attend }: RunParts): BatchRun {
+  const held = new Set<Held>()
+  const heldOf = new Map<HeldShard, Held>()
+  /** Shards with lines to take, in the order in which they were claimed. */
+  const sending: HeldShard[] = []
+  let settled = 0
+
+  const mayTake = (shard: HeldShard): boolean => open() && monotonic() < shard.freshUntil
+
+  const run: BatchRun = {
+    batch,
+    held,
+    projectId: batch.projectId,
+    batchId: batch.id,
+    model: batch.model,
+    endpoint: batch.endpoint,
+    deadlineAt: batch.deadlineAt,
+    wanted: 1,
+    exhausted: false,
+    get unsent() {
+      return sending.reduce((n, shard) => n + shard.unsent, 0)
+    },
+    get settled() {
+      return settled
+    },
+    add(one) {
+      held.add(one)
+      heldOf.set(one.shard, one)
+      if (one.shard.unsent > 0) sending.push(one.shard)
+    },
+    drop(one) {
+      held.delete(one)
+      heldOf.delete(one.shard)
+      const at = sending.indexOf(one.shard)
+      if (at >= 0) sending.splice(at, 1)
+    },
+    take(): Sendable | undefined {
+      for (let i = 0; i < sending.length; ) {
+        const shard = sending[i]
+        if (!shard || shard.unsent === 0 || shard.signal.aborted) {
+          sending.splice(i, 1)
+          continue
+        }
+        if (!mayTake(shard)) return undefined
+        const line = shard.take()
+        if (line) {
+          if (shard.unsent === 0 || sending.length === 1) if (!run.exhausted && run.unsent < run.wanted) hungry()
+          return line
+        }
+        i++
+      }
+      if (!run.exhausted) hungry()
+      return undefined
+    },
+    maySend(sendable) {
+      return mayTake((sendable as Line).shard)
+    },
+    settle(sendable: Sendable, ending: Ending) {
+      const line = sendable as Line
+      settled++
+      line.shard.settle(ending, line, monotonic())
+      const one = heldOf.get(line.shard)
+      if (one && (line.shard.out === 0 || line.shard.bufferedBytes >= flushBytes)) attend(run, one)
+    },
+    stopped(sendable) {
+      const { shard } = sendable as Line
+      shard.stopped()
+      const one = heldOf.get(shard)
+      if (one && shard.out === 0) attend(run, one)
+    },
+  }
+  return run
+}

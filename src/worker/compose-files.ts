@@ -1,0 +1,50 @@
+import type { Batch } from '../domain/batch.ts'
+import { makeFileId } from '../domain/ids.ts'
+import type { StoredFile } from '../store/files.ts'
+import { announceUpload, renewUploads } from '../store/uploads.ts'
+import type { Placed, Results } from './compose.ts'
+import { outputBlobName } from './names.ts'
+import type { WorkerParts } from './parts.ts'
+
+const announcedMs = 600_000
+
+/** File in, file out (D5): each result file is a blob under this walk's fence, announced before its first byte; publishing makes it a file. */
+export async function composeFiles(parts: WorkerParts, batch: Batch, fence: number, results: Results, signal: AbortSignal): Promise<Placed> {
+  const { db, clock } = parts
+  const owner = `${batch.id}/${fence}`
+  const over = new AbortController()
+  const renewing = (async () => {
+    while (!over.signal.aborted) {
+      await clock.sleep(announcedMs / 4, over.signal)
+      if (!over.signal.aborted) await renewUploads(db, owner, clock.now() + announcedMs).catch(() => {})
+    }
+  })()
+  try {
+    const [output, error] = await Promise.all([
+      writeFile(parts, batch, fence, owner, 'output', results.output, signal),
+      writeFile(parts, batch, fence, owner, 'error', results.error, signal),
+    ])
+    return {
+      outputFileId: output?.id ?? null, errorFileId: error?.id ?? null,
+      files: [output, error].filter((f) => f !== null), objects: [], objectsExpireAt: null,
+    }
+  } finally {
+    over.abort()
+    await renewing
+  }
+}
+
+async function writeFile(
+  { db, files, clock, randomBytes, settings }: WorkerParts, batch: Batch, fence: number, owner: string, kind: 'output' | 'error', lines: Results['output'], signal: AbortSignal,
+): Promise<StoredFile | null> {
+  if (!lines) return null
+  const id = makeFileId(randomBytes)
+  const blob = outputBlobName(batch.projectId, id, fence)
+  await announceUpload(db, { blob, owner, renewedUntil: clock.now() + announcedMs })
+  const bytes = await files.put(blob, lines(signal), signal)
+  const createdAt = clock.now()
+  const keptMs = batch.outputExpiresSeconds === null ? settings.outputFileMs : batch.outputExpiresSeconds * 1000
+  return {
+    id, projectId: batch.projectId, purpose: 'batch_output', filename: `${batch.id}_${kind}.jsonl`, bytes, blob, createdAt, expiresAt: createdAt + keptMs, batchId: batch.id,
+  }
+}

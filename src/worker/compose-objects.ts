@@ -1,0 +1,95 @@
+import type { Bucket, Staged } from '../blobs/bucket.ts'
+import { openBucket } from '../blobs/open.ts'
+import type { Batch } from '../domain/batch.ts'
+import { outputKeys, outputKeysWithId } from '../domain/output-names.ts'
+import { outputsOf, recordStaged, releaseOutputs, reserveOutputs, type Output, type OutputName } from '../store/outputs.ts'
+import type { Placed, Results } from './compose.ts'
+import { locateInput } from './input.ts'
+import type { WorkerParts } from './parts.ts'
+
+/** The names of a batch's two results in its bucket. */
+interface Pair {
+  readonly output: OutputName
+  readonly error: OutputName
+}
+type Kind = keyof Pair
+const kinds: readonly Kind[] = ['output', 'error']
+
+/**
+ * Object in, objects out, beside it (D5, D6). Both names are reserved for this batch by rows; what is staged is recorded in its row before it appears, which
+ * is how a composer after a crash knows its own. If either name is taken by anybody, both change to those with the batch's id. null: the fence is old.
+ */
+export async function composeObjects(parts: WorkerParts, batch: Batch, fence: number, results: Results, signal: AbortSignal): Promise<Placed | null> {
+  const { db, settings, clock } = parts
+  const located = await locateInput(db, batch)
+  if (!located) throw new Error(`bucket of ${batch.input} is no longer granted to the project`)
+  const { place } = located.grant
+  const bucket = openBucket(place, located.bucket)
+  const store = place.kind === 'folder' ? `folder:${place.folder}` : place.endpoint
+  const pairOf = (keys: { output: string; error: string }): Pair => ({
+    output: { store, bucket: located.bucket, key: keys.output, kind: 'output' },
+    error: { store, bucket: located.bucket, key: keys.error, kind: 'error' },
+  })
+  const plain = pairOf(outputKeys(located.key, settings.suffixes))
+  const withId = pairOf(outputKeysWithId(located.key, batch.id, settings.suffixes))
+
+  const earlier = await outputsOf(db, batch.id)
+  for (const pair of earlier.some((o) => o.key === withId.output.key) ? [withId] : [plain, withId]) {
+    const put = await placePair(pair)
+    if (put === 'old') return null
+    if (put === 'taken') continue
+    const written = kinds.filter((k) => results[k])
+    return {
+      outputFileId: results.output ? located.addressOf(pair.output.key) : null,
+      errorFileId: results.error ? located.addressOf(pair.error.key) : null,
+      files: [],
+      objects: written.map((k) => pair[k]),
+      objectsExpireAt: batch.outputExpiresSeconds === null ? null : clock.now() + batch.outputExpiresSeconds * 1000,
+    }
+  }
+  throw new Error(`both ${plain.output.key} and ${withId.output.key} are taken by objects that this batch did not write`)
+
+  async function placePair(pair: Pair): Promise<'placed' | 'taken' | 'old'> {
+    if (!(await reserveOutputs(db, batch.projectId, batch.id, [pair.output, pair.error]))) return 'taken'
+    const rows = await outputsOf(db, batch.id)
+    const mine = (kind: Kind) => rows.find((o) => o.kind === kind && o.key === pair[kind].key) ?? null
+    await bucket.discardStaged(pair.output.key, batch.id)
+    const standing = { output: await standingOf(bucket, mine('output'), pair.output.key), error: await standingOf(bucket, mine('error'), pair.error.key) }
+    if (kinds.some((k) => standing[k] === 'foreign')) return giveWay(pair, rows)
+    for (const kind of kinds) {
+      const row = mine(kind)
+      if (standing[kind] === 'ours' && row?.staged && !(results.whole && results[kind])) {
+        await bucket.delete(pair[kind].key, row.staged)
+        standing[kind] = 'free'
+      }
+    }
+    const staged: Partial<Record<Kind, Staged>> = {}
+    for (const kind of kinds) {
+      const lines = results[kind]
+      if (!lines || standing[kind] === 'ours') continue
+      const one = await bucket.stage(pair[kind].key, `${batch.id}-${fence}-${kind}`, lines(signal), signal)
+      if (!(await recordStaged(db, { batchId: batch.id, fence }, pair[kind], one))) return 'old'
+      staged[kind] = one
+    }
+    for (const kind of kinds) {
+      const one = staged[kind]
+      if (one && (await bucket.publish(pair[kind].key, one)) === 'taken') return giveWay(pair, await outputsOf(db, batch.id))
+    }
+    return 'placed'
+  }
+
+  /** A name is somebody else's: what we have under the other goes, and both names are given back. */
+  async function giveWay(pair: Pair, rows: readonly Output[]): Promise<'taken'> {
+    for (const row of rows) if (row.staged) await bucket.delete(row.key, row.staged)
+    await bucket.discardStaged(pair.output.key, batch.id)
+    await releaseOutputs(db, batch.id, [pair.output, pair.error])
+    return 'taken'
+  }
+}
+
+/** Whose is what stands under a reserved name? Ours if it is what the row says was staged. */
+async function standingOf(bucket: Bucket, row: Output | null, key: string): Promise<'free' | 'ours' | 'foreign'> {
+  const seen = await bucket.head(key)
+  if (!seen) return 'free'
+  return row?.staged && seen.tag === row.staged.tag ? 'ours' : 'foreign'
+}

@@ -1,0 +1,224 @@
+/**
+ * The part of a worker that runs shards. It looks at the open batches every quarter of a second (and at each hint), claims shards where fewer lines are at
+ * hand than the lanes can take, renews what it holds, saves results by time or size, and gives back what it must not run any more.
+ *
+ * A shard's way here: claimed -> lines taken and settled -> (checkpoints) -> finished. Or, when its batch stops: aborted -> calls closed -> what came whole
+ * is saved -> given back. Or, when its lease is lost: aborted -> calls closed -> forgotten.
+ */
+import { Stopped, type StopReason } from '../domain/stop.ts'
+import { forever, makeBell } from '../kit/forever.ts'
+import { giveBackShards, openBatches, renewShards, stoppedBatches, claimShards, type OpenBatch } from '../store/shards.ts'
+import { startRun, type BatchRun, type Held } from './batch-run.ts'
+import { makeBudget } from './budget.ts'
+import { turns } from './turns.ts'
+import { holdShard } from './held-shard.ts'
+import type { WorkerParts } from './parts.ts'
+import { makeSaver } from './saver.ts'
+
+const openAtOnce = 1000
+/** How long after a look that was sent nothing new may leave (I8: a second, less what a look takes). */
+const lookFreshMs = 900
+/** Counted off the lease, for clocks that differ and statements that wait. */
+const leaseMarginMs = 1000
+
+export interface Executor {
+  /** Runs until stopped; then lets open calls end for the grace time, saves, and gives everything back. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+export function makeExecutor(parts: WorkerParts): Executor {
+  const { db, scratch, dispatcher, clock, log, events, owner, settings } = parts
+  const runs = new Map<string, BatchRun>()
+  const bell = makeBell(clock)
+  const budget = makeBudget(settings, () => heldOf(runs))
+  const idPrefix = Buffer.from(parts.randomBytes(12)).toString('hex')
+  let requests = 0
+  const requestId = () => idPrefix + (requests++).toString(16).padStart(8, '0')
+  /** Saves go on while the worker stops; only the end of the grace time aborts them. */
+  const saving = new AbortController()
+  let draining = false
+  let lookedAt = -Infinity
+  let renewedAt = -Infinity
+
+  const canSend = () => !draining && clock.monotonic() - lookedAt < lookFreshMs && !budget.clogged
+
+  function runOf(batch: OpenBatch): BatchRun {
+    const known = runs.get(batch.id)
+    if (known) return known
+    const run = startRun(batch, { monotonic: () => clock.monotonic(), open: canSend, hungry: () => bell.ring(), flushBytes: settings.flushBytes, attend })
+    runs.set(batch.id, run)
+    dispatcher.add(run)
+    return run
+  }
+
+  function release(run: BatchRun, held: Held): void {
+    run.drop(held)
+    bell.ring()
+  }
+
+  /** What a shard needs now: to be finished, given back, or saved so far. */
+  function attend(run: BatchRun, held: Held): void {
+    const { shard, saver } = held
+    if (saver.busy || held.leaving) return
+    const over = shard.left === 0 || (shard.signal.aborted && shard.out === 0)
+    if (over) {
+      held.leaving = true
+      void finish(run, held)
+    } else if (!shard.signal.aborted && shard.bufferedSince !== null && flushDue(held)) void flush(run, held)
+  }
+
+  function flushDue({ shard }: Held): boolean {
+    const age = clock.monotonic() - (shard.bufferedSince ?? Infinity)
+    return age >= settings.flushMs || shard.bufferedBytes >= settings.flushBytes || budget.pressed(shard)
+  }
+
+  async function finish(run: BatchRun, held: Held): Promise<void> {
+    const { shard, saver } = held
+    const lost = shard.signal.aborted && (shard.signal.reason as Stopped).why.kind === 'lease-lost'
+    try {
+      if (shard.left === 0) {
+        const committed = await saver.finish(saving.signal)
+        if (committed === 'committed') events.shardDone(shard.lease)
+        else events.leaseLost(shard.lease)
+        db.hint('compose')
+      } else if (!lost) {
+        if (shard.bufferedSince !== null) await saver.checkpoint(saving.signal)
+        await giveBackShards(db, [{ batchId: shard.lease.batchId, number: shard.lease.number, fence: shard.lease.fence }])
+        db.hint('compose')
+      }
+    } catch (error) {
+      log.warn('a shard was left as it was; another worker takes it when its lease has ended', { batch: run.batchId, shard: shard.lease.number, error })
+    } finally {
+      release(run, held)
+    }
+  }
+
+  async function flush(run: BatchRun, held: Held): Promise<void> {
+    const committed = await held.saver.checkpoint(saving.signal).catch(() => null) // NOTE: told by `troubled`; the lease lapses
+    if (committed === 'lost') lose(held)
+    attend(run, held)
+  }
+
+  function lose({ shard }: Held): void {
+    if (shard.signal.aborted) return
+    events.leaseLost(shard.lease)
+    shard.abort(new Stopped({ kind: 'lease-lost' }))
+  }
+
+  function stop(run: BatchRun, why: StopReason): void {
+    dispatcher.remove(run)
+    for (const held of run.held) {
+      held.shard.abort(new Stopped(why))
+      attend(run, held)
+    }
+  }
+
+  async function look(): Promise<readonly OpenBatch[]> {
+    const sentAt = clock.monotonic()
+    const open = await openBatches(db, openAtOnce)
+    const still = new Set<string>(open.map((b) => b.id))
+    const gone = await stoppedBatches(db, [...runs.values()].filter((r) => !still.has(r.batchId)).map((r) => r.batch.id))
+    const wasStale = clock.monotonic() - lookedAt >= lookFreshMs
+    lookedAt = sentAt
+    for (const [id, why] of gone) {
+      const run = runs.get(id)
+      if (run) stop(run, { kind: why })
+    }
+    for (const run of runs.values()) {
+      if (run.held.size === 0 && (!still.has(run.batchId) || run.exhausted)) {
+        dispatcher.remove(run)
+        runs.delete(run.batchId)
+      } else if (wasStale) dispatcher.wake(run)
+    }
+    for (const batch of open) if (batch.waiting) {
+      const run = runs.get(batch.id)
+      if (run) run.exhausted = false
+    }
+    return open
+  }
+
+  async function renew(): Promise<void> {
+    const sentAt = clock.monotonic()
+    if (sentAt - renewedAt < settings.renewMs || runs.size === 0) return
+    const ours = new Set((await renewShards(db, owner, settings.leaseMs)).map((h) => `${h.batchId}/${h.number}/${h.fence}`))
+    renewedAt = sentAt
+    for (const run of runs.values())
+      for (const held of run.held) {
+        const { lease } = held.shard
+        if (ours.has(`${lease.batchId}/${lease.number}/${lease.fence}`)) held.shard.freshUntil = sentAt + settings.leaseMs - leaseMarginMs
+        else if (held.claimedAt < sentAt && !held.saver.busy && held.shard.left > 0) lose(held)
+      }
+  }
+
+  async function claim(batch: OpenBatch): Promise<void> {
+    const capacity = dispatcher.capacity(batch.model, batch.endpoint)
+    if (!batch.waiting || capacity === 0 || budget.full) return
+    const run = runOf(batch)
+    run.wanted = budget.wanted(run, capacity)
+    if (run.exhausted || run.unsent >= run.wanted) return
+    const limit = budget.shards(run)
+    const sentAt = clock.monotonic()
+    const leases = await claimShards(db, batch, owner, settings.leaseMs, limit)
+    run.exhausted = leases.length < limit
+    for (const lease of leases) {
+      const shard = holdShard(lease, sentAt + settings.leaseMs - leaseMarginMs, {
+        scratch, requestId,
+        atHand: () => dispatcher.wake(run),
+        failed: (error) => {
+          log.warn('a shard cannot be read; trying again', { batch: batch.id, shard: lease.number, error })
+          void clock.sleep(500, saving.signal).then(() => dispatcher.wake(run))
+        },
+      })
+      const saver = makeSaver({ db, scratch, clock, random: parts.random, troubled: (s, error) => events.saveFailed(s.lease, error) }, shard, batch.projectId)
+      const held: Held = { shard, saver, claimedAt: sentAt, leaving: false }
+      run.add(held)
+      events.shardClaimed(lease)
+      attend(run, held)
+    }
+    if (leases.length > 0) dispatcher.wake(run)
+  }
+
+  function attendAll(): void {
+    const was = budget.clogged
+    budget.measure()
+    for (const [run, held] of heldOf(runs)) attend(run, held)
+    if (was && !budget.clogged) for (const run of runs.values()) dispatcher.wake(run)
+  }
+
+  async function step(): Promise<number> {
+    const open = await look()
+    await renew()
+    for (const batch of turns(open)) await claim(batch)
+    return settings.lookMs
+  }
+
+  async function drain(): Promise<void> {
+    draining = true
+    const end = clock.monotonic() + settings.graceMs * 0.8
+    const out = () => heldOf(runs).some(([, { shard }]) => shard.out > 0)
+    while (out() && clock.monotonic() < end) {
+      await clock.sleep(50)
+      await renew().catch(() => {})
+      attendAll()
+    }
+    for (const run of runs.values()) stop(run, { kind: 'shutdown' })
+    const last = clock.monotonic() + settings.graceMs * 0.2
+    while (heldOf(runs).length > 0 && clock.monotonic() < last) await clock.sleep(20)
+    saving.abort(new Stopped({ kind: 'shutdown' }))
+  }
+
+  return {
+    async run(signal) {
+      const ends = [db.listen('run', () => bell.ring()), db.listen('change', () => bell.ring())]
+      const flushing = new AbortController()
+      const flusher = forever('flush', async () => (attendAll(), settings.flushMs / 20), { clock, log }, flushing.signal)
+      await forever('execute', step, { clock, log, bell, random: parts.random }, signal)
+      await drain()
+      flushing.abort()
+      await flusher
+      for (const end of ends) end()
+    },
+  }
+}
+
+const heldOf = (runs: ReadonlyMap<string, BatchRun>): [BatchRun, Held][] => [...runs.values()].flatMap((run) => [...run.held].map((held): [BatchRun, Held] => [run, held]))

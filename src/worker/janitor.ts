@@ -1,0 +1,96 @@
+/** Removes what nothing points at any more, and nothing else (I3): scratch of batches that have ended, files and objects whose time is over, blobs that were announced and never came to be. */
+import type { Blobs } from '../blobs/blobs.ts'
+import { openBucket } from '../blobs/open.ts'
+import { forever } from '../kit/forever.ts'
+import { listGrants } from '../store/buckets.ts'
+import { pruneCreates } from '../store/creates.ts'
+import { blobInUse, deleteExpiredFile, expiredFiles } from '../store/files.ts'
+import { expiredOutputs, forgetOutput } from '../store/outputs.ts'
+import { batchesToSweep, markSwept } from '../store/sweeps.ts'
+import { announceUpload, dropUpload, lapsedUploads } from '../store/uploads.ts'
+import { scratchPrefix } from './names.ts'
+import type { WorkerParts } from './parts.ts'
+
+const atOnce = 100
+const againMs = 3_600_000
+const createsKeptMs = 24 * 3_600_000
+
+export interface Janitor {
+  /** One round over everything. How many things it removed. */
+  step(signal: AbortSignal): Promise<number>
+  run(signal: AbortSignal): Promise<void>
+}
+
+export function makeJanitor(parts: WorkerParts): Janitor {
+  const { db, files, scratch, clock, log, events } = parts
+
+  async function sweepScratch(signal: AbortSignal): Promise<number> {
+    const due = await batchesToSweep(db, atOnce)
+    let removed = 0
+    for (const { id, projectId } of due) {
+      if (signal.aborted) break
+      removed += await deleteAll(scratch, scratchPrefix(projectId, id))
+      await markSwept(db, id, againMs)
+    }
+    return removed
+  }
+
+  async function expireFiles(signal: AbortSignal): Promise<number> {
+    const over = await expiredFiles(db, clock.now(), atOnce)
+    for (const file of over) {
+      if (signal.aborted) break
+      await announceUpload(db, { blob: file.blob, owner: 'expired', renewedUntil: 0 }) // NOTE: so that the blob is found again if we die between the row and it
+      if ((await deleteExpiredFile(db, file.id, clock.now())) && !(await blobInUse(db, file.blob))) await files.delete([file.blob])
+      await dropUpload(db, file.blob)
+    }
+    return over.length
+  }
+
+  async function removeLapsed(signal: AbortSignal): Promise<number> {
+    const lapsed = await lapsedUploads(db, clock.now(), atOnce)
+    for (const blob of lapsed) {
+      if (signal.aborted) break
+      if (!(await blobInUse(db, blob))) await files.delete([blob])
+      await dropUpload(db, blob)
+    }
+    return lapsed.length
+  }
+
+  async function expireObjects(signal: AbortSignal): Promise<number> {
+    const over = await expiredOutputs(db, atOnce)
+    for (const output of over) {
+      if (signal.aborted) break
+      const grant = (await listGrants(db, output.projectId)).find((g) => g.place.kind === 'folder' && `folder:${g.place.folder}` === output.store)
+      if (grant && output.staged) await openBucket(grant.place, output.bucket).delete(output.key, output.staged)
+      await forgetOutput(db, output, output.batchId)
+    }
+    return over.length
+  }
+
+  async function step(signal: AbortSignal): Promise<number> {
+    const removed = (await sweepScratch(signal)) + (await expireFiles(signal)) + (await removeLapsed(signal)) + (await expireObjects(signal))
+    await pruneCreates(db, clock.now() - createsKeptMs, 1000)
+    if (removed > 0) events.swept(removed)
+    return removed
+  }
+
+  return {
+    step,
+    run: (signal) => forever('janitor', async (s) => ((await step(s)) >= atOnce ? 0 : 1000), { clock, log, random: parts.random }, signal),
+  }
+}
+
+async function deleteAll(blobs: Blobs, prefix: string): Promise<number> {
+  let names: string[] = []
+  let count = 0
+  for await (const { name } of blobs.list(prefix)) {
+    names.push(name)
+    count++
+    if (names.length === 1000) {
+      await blobs.delete(names)
+      names = []
+    }
+  }
+  await blobs.delete(names)
+  return count
+}

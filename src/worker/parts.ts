@@ -1,0 +1,50 @@
+import type { Blobs, BlobsPlace } from '../blobs/blobs.ts'
+import type { Dispatcher } from '../dispatch/feed.ts'
+import type { Events } from '../events.ts'
+import type { Clock } from '../kit/clock.ts'
+import type { Log } from '../kit/log.ts'
+import type { Db } from '../store/db.ts'
+import type { Planner } from './planner.ts'
+
+/** What a worker is given. */
+export interface WorkerParts {
+  readonly db: Db
+  readonly files: Blobs
+  readonly scratch: Blobs
+  /** How a planning thread opens the two. */
+  readonly filesPlace: BlobsPlace
+  readonly scratchPlace: BlobsPlace
+  readonly dispatcher: Dispatcher
+  readonly planner: Planner
+  readonly clock: Clock
+  readonly log: Log
+  readonly events: Events
+  readonly random: () => number
+  readonly randomBytes: (n: number) => Uint8Array
+  /** Names this worker in leases; unique to this start of it. */
+  readonly owner: string
+  readonly settings: WorkerSettings
+}
+
+export interface WorkerSettings {
+  readonly leaseMs: number
+  readonly renewMs: number
+  /** How often it looks at its batches. */
+  readonly lookMs: number
+  readonly flushMs: number
+  readonly flushBytes: number
+  /** Shards held, as bytes of memory. */
+  readonly heldBytes: number
+  readonly shardLines: number
+  readonly shardBytes: number
+  readonly maxLines: number
+  readonly maxFileBytes: number
+  readonly maxLineBytes: number
+  /** On a stop: how long calls that are open may take to end. */
+  readonly graceMs: number
+  readonly suffixes: { readonly output: string; readonly error: string }
+  /** How long output files are kept. */
+  readonly outputFileMs: number
+  /** How many workers share a batch, as far as is known: shards of a small batch are cut accordingly. */
+  readonly workers: number
+}

@@ -1,0 +1,102 @@
+import { BucketDenied, ObjectChanged, ObjectMissing } from '../blobs/bucket.ts'
+import type { PlanError } from '../domain/batch.ts'
+import { forever, makeBell } from '../kit/forever.ts'
+import { cancelledAmong, claimPlan, giveBackWalk, refuseBatch, startBatch, type Walk } from '../store/walks.ts'
+import { findInput } from './input.ts'
+import { planName } from './names.ts'
+import type { WorkerParts } from './parts.ts'
+import type { PlanResult } from './plan.ts'
+import { underLease } from './walk-lease.ts'
+
+/** More wait in the planner's own queue, where small files pass big ones. */
+const walksAtOnce = 64
+
+/** The part of a worker that plans: claims batches that wait for it, has them planned off this thread, and starts or refuses them. */
+export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): Promise<void> } {
+  const { db, clock, log, events, owner, settings } = parts
+  const bell = makeBell(clock)
+  const walking = new Map<string, { controller: AbortController; ended: Promise<void> }>()
+
+  async function step(signal: AbortSignal): Promise<number> {
+    while (walking.size < walksAtOnce) {
+      const walk = await claimPlan(db, owner, settings.leaseMs)
+      if (!walk) break
+      const controller = new AbortController()
+      const ended = walkPlan(walk, AbortSignal.any([signal, controller.signal])).finally(() => {
+        walking.delete(walk.batch.id)
+        bell.ring()
+      })
+      walking.set(walk.batch.id, { controller, ended })
+    }
+    return 1000
+  }
+
+  async function walkPlan({ batch, fence }: Walk, outer: AbortSignal): Promise<void> {
+    const startedAt = clock.monotonic()
+    try {
+      await underLease({ db, clock, leaseMs: settings.leaseMs, renewMs: settings.renewMs }, batch.id, fence, outer, async (signal) => {
+        const result = await planInput({ batch, fence }, signal)
+        const at = clock.now()
+        if (result.kind === 'refused') {
+          if (await refuseBatch(db, batch.id, fence, result.errors, at)) events.batchRefused(batch, result.errors)
+        } else if (await startBatch(db, batch.id, fence, { ...result, blob: planName(batch.projectId, batch.id, fence) }, at)) {
+          events.batchPlanned(batch, { lines: result.lines, model: result.model, shards: result.shards.length, ms: clock.monotonic() - startedAt })
+          db.hint('run')
+        } else db.hint('compose') // NOTE: a cancel came first; whoever composes ends it
+      })
+    } catch (error) {
+      const stopping = outer.aborted
+      if (!stopping) log.warn('a plan failed; it is tried again', { batch: batch.id, error })
+      await giveBackWalk(db, batch.id, fence, stopping ? 0 : 2000, stopping ? null : 'planning failed: see the log of the server').catch(() => {})
+      if (stopping) db.hint('compose')
+    }
+  }
+
+  async function planInput({ batch, fence }: Pick<Walk, 'batch' | 'fence'>, signal: AbortSignal): Promise<PlanResult> {
+    const input = await findInput(parts, batch)
+    if (input.kind === 'refused') return { kind: 'refused', errors: [input.error] }
+    try {
+      const result = await parts.planner.plan(
+        {
+          input: input.source, gzip: input.gzip,
+          target: { place: parts.scratchPlace, name: planName(batch.projectId, batch.id, fence) },
+          endpoint: batch.endpoint, maxLines: settings.maxLines, maxFileBytes: settings.maxFileBytes, maxLineBytes: settings.maxLineBytes,
+          workers: settings.workers, shardLines: settings.shardLines, shardBytes: settings.shardBytes,
+        },
+        input.bytes, signal)
+      const unknown = result.kind === 'planned' && unknownModel(result.model)
+      return unknown ? { kind: 'refused', errors: [modelNotFound(result.model, result.modelLine)] } : result
+    } catch (error) {
+      if (error instanceof ObjectChanged)
+        return { kind: 'refused', errors: [wrongInput('input_modified', `The object ${batch.input} was changed while it was read. Create the batch again when it is complete.`)] }
+      if (error instanceof ObjectMissing) return { kind: 'refused', errors: [wrongInput('invalid_request', `The object ${batch.input} was deleted while it was read.`)] }
+      if (error instanceof BucketDenied) return { kind: 'refused', errors: [wrongInput('input_no_permissions', error.message)] }
+      throw error
+    }
+  }
+
+  /** Said only when every backend has told its models and none has it: while one is away, the batch waits (design 9). */
+  function unknownModel(model: string): boolean {
+    const backends = parts.dispatcher.backends()
+    return backends.length > 0 && backends.every((b) => b.models !== null && !b.models.includes(model))
+  }
+
+  /** A cancel (or the end of the window) while a plan is being made ends the making. */
+  async function stopCancelled(): Promise<void> {
+    for (const id of await cancelledAmong(db, [...walking.keys()])) walking.get(id)?.controller.abort()
+  }
+
+  return {
+    async run(signal) {
+      const ends = [db.listen('plan', () => bell.ring()), db.listen('change', () => void stopCancelled().catch(() => {}))]
+      await forever('plan', step, { clock, log, bell, random: parts.random }, signal)
+      for (const end of ends) end()
+      await Promise.all([...walking.values()].map((w) => w.ended))
+    },
+  }
+}
+
+const wrongInput = (code: string, message: string): PlanError => ({ code, message, param: 'input_file_id', line: null })
+const modelNotFound = (model: string, line: number): PlanError => ({
+  code: 'model_not_found', message: `The provided model '${model}' is not supported by the Batch API.`, param: 'body.model', line,
+})
