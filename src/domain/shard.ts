@@ -38,9 +38,9 @@ export const formatRanges = (ranges: readonly Range[]): string =>
 export function parseRanges(text: string): Range[] {
   if (text === '') return []
   return text.split(',').map((part) => {
-    const [a, b = a] = part.split('-').map(Number)
-    if (a === undefined || b === undefined || !(a <= b)) throw new Error(`not a range: ${part}`)
-    return [a, b]
+    const [, first, last = first] = /^(\d+)(?:-(\d+))?$/.exec(part) ?? []
+    if (first === undefined || Number(first) > Number(last)) throw new Error(`not a range: ${part}`)
+    return [Number(first), Number(last)]
   })
 }
 

@@ -78,7 +78,7 @@ export function startRun(batch: OpenBatch, { monotonic, open, hungry, flushBytes
       if (at >= 0) sending.splice(at, 1)
     },
     take(): Sendable | undefined {
-      for (let i = 0; i < sending.length; ) {
+      for (let i = 0; i < sending.length;) {
         const shard = sending[i]
         if (!shard || shard.unsent === 0 || shard.signal.aborted) {
           sending.splice(i, 1)

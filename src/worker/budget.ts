@@ -23,7 +23,11 @@ export interface Budget {
   shards(run: BatchRun): number
 }
 
-export function makeBudget(settings: WorkerSettings, held: () => readonly (readonly [BatchRun, Held])[], monotonic: () => number = () => performance.now()): Budget {
+export function makeBudget(
+  settings: WorkerSettings,
+  held: () => readonly (readonly [BatchRun, Held])[],
+  monotonic: () => number,
+): Budget {
   const paces = new WeakMap<BatchRun, { at: number; settled: number; perMs: number }>()
   let buffered = 0
 

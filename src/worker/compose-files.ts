@@ -9,7 +9,13 @@ import type { WorkerParts } from './parts.ts'
 const announcedMs = 600_000
 
 /** File in, file out (D5): each result file is a blob under this walk's fence, announced before its first byte; publishing makes it a file. */
-export async function composeFiles(parts: WorkerParts, batch: Batch, fence: number, results: Results, signal: AbortSignal): Promise<Placed> {
+export async function composeFiles(
+  parts: WorkerParts,
+  batch: Batch,
+  fence: number,
+  results: Results,
+  signal: AbortSignal,
+): Promise<Placed> {
   const { db, clock } = parts
   const owner = `${batch.id}/${fence}`
   const over = new AbortController()
@@ -25,8 +31,11 @@ export async function composeFiles(parts: WorkerParts, batch: Batch, fence: numb
       writeFile(parts, batch, fence, owner, 'error', results.error, signal),
     ])
     return {
-      outputFileId: output?.id ?? null, errorFileId: error?.id ?? null,
-      files: [output, error].filter((f) => f !== null), objects: [], objectsExpireAt: null,
+      outputFileId: output?.id ?? null,
+      errorFileId: error?.id ?? null,
+      files: [output, error].filter((f) => f !== null),
+      objects: [],
+      objectsExpireAt: null,
     }
   } finally {
     over.abort()
@@ -35,7 +44,13 @@ export async function composeFiles(parts: WorkerParts, batch: Batch, fence: numb
 }
 
 async function writeFile(
-  { db, files, clock, randomBytes, settings }: WorkerParts, batch: Batch, fence: number, owner: string, kind: 'output' | 'error', lines: Results['output'], signal: AbortSignal,
+  { db, files, clock, randomBytes, settings }: WorkerParts,
+  batch: Batch,
+  fence: number,
+  owner: string,
+  kind: 'output' | 'error',
+  lines: Results['output'],
+  signal: AbortSignal,
 ): Promise<StoredFile | null> {
   if (!lines) return null
   const id = makeFileId(randomBytes)
@@ -45,6 +60,14 @@ async function writeFile(
   const createdAt = clock.now()
   const keptMs = batch.outputExpiresSeconds === null ? settings.outputFileMs : batch.outputExpiresSeconds * 1000
   return {
-    id, projectId: batch.projectId, purpose: 'batch_output', filename: `${batch.id}_${kind}.jsonl`, bytes, blob, createdAt, expiresAt: createdAt + keptMs, batchId: batch.id,
+    id,
+    projectId: batch.projectId,
+    purpose: 'batch_output',
+    filename: `${batch.id}_${kind}.jsonl`,
+    bytes,
+    blob,
+    createdAt,
+    expiresAt: createdAt + keptMs,
+    batchId: batch.id,
   }
 }

@@ -19,7 +19,13 @@ const kinds: readonly Kind[] = ['output', 'error']
  * Object in, objects out, beside it (D5, D6). Both names are reserved for this batch by rows; what is staged is recorded in its row before it appears, which
  * is how a composer after a crash knows its own. If either name is taken by anybody, both change to those with the batch's id. null: the fence is old.
  */
-export async function composeObjects(parts: WorkerParts, batch: Batch, fence: number, results: Results, signal: AbortSignal): Promise<Placed | null> {
+export async function composeObjects(
+  parts: WorkerParts,
+  batch: Batch,
+  fence: number,
+  results: Results,
+  signal: AbortSignal,
+): Promise<Placed | null> {
   const { db, settings, clock } = parts
   const located = await locateInput(db, batch)
   if (!located) throw new Error(`bucket of ${batch.input} is no longer granted to the project`)
@@ -54,7 +60,10 @@ export async function composeObjects(parts: WorkerParts, batch: Batch, fence: nu
     const rows = await outputsOf(db, batch.id)
     const mine = (kind: Kind) => rows.find((o) => o.kind === kind && o.key === pair[kind].key) ?? null
     await bucket.discardStaged(pair.output.key, batch.id)
-    const standing = { output: await standingOf(bucket, mine('output'), pair.output.key), error: await standingOf(bucket, mine('error'), pair.error.key) }
+    const standing = {
+      output: await standingOf(bucket, mine('output'), pair.output.key),
+      error: await standingOf(bucket, mine('error'), pair.error.key),
+    }
     if (kinds.some((k) => standing[k] === 'foreign')) return giveWay(pair, rows)
     for (const kind of kinds) {
       const row = mine(kind)

@@ -55,22 +55,30 @@ export function makeComposer(parts: WorkerParts): { run(signal: AbortSignal): Pr
     const { batch, fence } = walk
     const startedAt = clock.monotonic()
     try {
-      await underLease({ db, clock, leaseMs: settings.leaseMs, renewMs: settings.renewMs }, batch.id, fence, outer, async (signal) => {
-        for (let seen: Batch | null = batch; seen && !signal.aborted; seen = await loadBatch(db, batch.id)) {
-          const publication = await compose(walk, seen, signal)
-          if (publication && (await publishBatch(db, seen, fence, publication))) {
-            events.batchPublished(seen, publication.ending, publication.sums, clock.monotonic() - startedAt)
-            db.hint('change')
-            return
+      await underLease(
+        { db, clock, leaseMs: settings.leaseMs, renewMs: settings.renewMs },
+        batch.id,
+        fence,
+        outer,
+        async (signal) => {
+          for (let seen: Batch | null = batch; seen && !signal.aborted; seen = await loadBatch(db, batch.id)) {
+            const publication = await compose(walk, seen, signal)
+            if (publication && (await publishBatch(db, seen, fence, publication))) {
+              events.batchPublished(seen, publication.ending, publication.sums, clock.monotonic() - startedAt)
+              db.hint('change')
+              return
+            }
+            if (!publication || seen.status === 'cancelling') return // NOTE: our fence is old: another composer has it
           }
-          if (!publication || seen.status === 'cancelling') return // NOTE: our fence is old: another composer has it
-        }
-      })
+        },
+      )
     } catch (error) {
       const since = walk.troubleSince === null ? 0 : clock.now() - walk.troubleSince
       if (!outer.aborted) events.composeFailed(batch, error)
       const trouble = outer.aborted ? null : `results cannot be written: ${error instanceof Error ? error.message : 'unknown'}`
-      await giveBackWalk(db, batch.id, fence, outer.aborted ? 0 : Math.min(300_000, Math.max(1000, since / 4)), trouble).catch(() => {})
+      await giveBackWalk(db, batch.id, fence, outer.aborted ? 0 : Math.min(300_000, Math.max(1000, since / 4)), trouble).catch(
+        () => {},
+      )
     }
   }
 
@@ -91,9 +99,10 @@ export function makeComposer(parts: WorkerParts): { run(signal: AbortSignal): Pr
       whole: never === 0,
     }
     const elsewhere = walk.troubleSince !== null && clock.now() - walk.troubleSince >= elsewhereAfterMs
-    const placed = isFileId(batch.input) || elsewhere
-      ? await composeFiles(parts, batch, fence, results, signal)
-      : await composeObjects(parts, batch, fence, results, signal)
+    const placed =
+      isFileId(batch.input) || elsewhere
+        ? await composeFiles(parts, batch, fence, results, signal)
+        : await composeObjects(parts, batch, fence, results, signal)
     return placed && { ...placed, ending, sums: sizes.sums, at: clock.now() }
   }
 

@@ -30,7 +30,7 @@ export function makeExecutor(parts: WorkerParts): Executor {
   const { db, scratch, dispatcher, clock, log, events, owner, settings } = parts
   const runs = new Map<string, BatchRun>()
   const bell = makeBell(clock)
-  const budget = makeBudget(settings, () => heldOf(runs))
+  const budget = makeBudget(settings, () => heldOf(runs), () => clock.monotonic())
   const idPrefix = Buffer.from(parts.randomBytes(12)).toString('hex')
   let requests = 0
   const requestId = () => idPrefix + (requests++).toString(16).padStart(8, '0')
@@ -45,7 +45,13 @@ export function makeExecutor(parts: WorkerParts): Executor {
   function runOf(batch: OpenBatch): BatchRun {
     const known = runs.get(batch.id)
     if (known) return known
-    const run = startRun(batch, { monotonic: () => clock.monotonic(), open: canSend, hungry: () => bell.ring(), flushBytes: settings.flushBytes, attend })
+    const run = startRun(batch, {
+      monotonic: () => clock.monotonic(),
+      open: canSend,
+      hungry: () => bell.ring(),
+      flushBytes: settings.flushBytes,
+      attend,
+    })
     runs.set(batch.id, run)
     dispatcher.add(run)
     return run
@@ -87,7 +93,11 @@ export function makeExecutor(parts: WorkerParts): Executor {
         db.hint('compose')
       }
     } catch (error) {
-      log.warn('a shard was left as it was; another worker takes it when its lease has ended', { batch: run.batchId, shard: shard.lease.number, error })
+      log.warn('a shard was left as it was; another worker takes it when its lease has ended', {
+        batch: run.batchId,
+        shard: shard.lease.number,
+        error,
+      })
     } finally {
       release(run, held)
     }
@@ -117,7 +127,10 @@ export function makeExecutor(parts: WorkerParts): Executor {
     const sentAt = clock.monotonic()
     const open = await openBatches(db, openAtOnce)
     const still = new Set<string>(open.map((b) => b.id))
-    const gone = await stoppedBatches(db, [...runs.values()].filter((r) => !still.has(r.batchId)).map((r) => r.batch.id))
+    const gone = await stoppedBatches(
+      db,
+      [...runs.values()].filter((r) => !still.has(r.batchId)).map((r) => r.batch.id),
+    )
     const wasStale = clock.monotonic() - lookedAt >= lookFreshMs
     lookedAt = sentAt
     for (const [id, why] of gone) {
@@ -130,10 +143,11 @@ export function makeExecutor(parts: WorkerParts): Executor {
         runs.delete(run.batchId)
       } else if (wasStale) dispatcher.wake(run)
     }
-    for (const batch of open) if (batch.waiting) {
-      const run = runs.get(batch.id)
-      if (run) run.exhausted = false
-    }
+    for (const batch of open)
+      if (batch.waiting) {
+        const run = runs.get(batch.id)
+        if (run) run.exhausted = false
+      }
     return open
   }
 
@@ -145,7 +159,8 @@ export function makeExecutor(parts: WorkerParts): Executor {
     for (const run of runs.values())
       for (const held of run.held) {
         const { lease } = held.shard
-        if (ours.has(`${lease.batchId}/${lease.number}/${lease.fence}`)) held.shard.freshUntil = sentAt + settings.leaseMs - leaseMarginMs
+        if (ours.has(`${lease.batchId}/${lease.number}/${lease.fence}`))
+          held.shard.freshUntil = sentAt + settings.leaseMs - leaseMarginMs
         else if (held.claimedAt < sentAt && !held.saver.busy && held.shard.left > 0) lose(held)
       }
   }
@@ -162,14 +177,19 @@ export function makeExecutor(parts: WorkerParts): Executor {
     run.exhausted = leases.length < limit
     for (const lease of leases) {
       const shard = holdShard(lease, sentAt + settings.leaseMs - leaseMarginMs, {
-        scratch, requestId,
+        scratch,
+        requestId,
         atHand: () => dispatcher.wake(run),
         failed: (error) => {
           log.warn('a shard cannot be read; trying again', { batch: batch.id, shard: lease.number, error })
           void clock.sleep(500, saving.signal).then(() => dispatcher.wake(run))
         },
       })
-      const saver = makeSaver({ db, scratch, clock, random: parts.random, troubled: (s, error) => events.saveFailed(s.lease, error) }, shard, batch.projectId)
+      const saver = makeSaver(
+        { db, scratch, clock, random: parts.random, troubled: (s, error) => events.saveFailed(s.lease, error) },
+        shard,
+        batch.projectId,
+      )
       const held: Held = { shard, saver, claimedAt: sentAt, leaving: false }
       run.add(held)
       events.shardClaimed(lease)
@@ -221,4 +241,5 @@ export function makeExecutor(parts: WorkerParts): Executor {
   }
 }
 
-const heldOf = (runs: ReadonlyMap<string, BatchRun>): [BatchRun, Held][] => [...runs.values()].flatMap((run) => [...run.held].map((held): [BatchRun, Held] => [run, held]))
+const heldOf = (runs: ReadonlyMap<string, BatchRun>): [BatchRun, Held][] =>
+  [...runs.values()].flatMap((run) => [...run.held].map((held): [BatchRun, Held] => [run, held]))

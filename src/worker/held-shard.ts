@@ -112,7 +112,14 @@ export function holdShard(lease: ShardLease, freshUntil: number, { scratch, atHa
         if (done[mine]) continue
         unsent--
         out++
-        return { body: planned.body, signal: stop.signal, number: planned.number, ordinal: mine, customId: planned.customId, shard }
+        return {
+          body: planned.body,
+          signal: stop.signal,
+          number: planned.number,
+          ordinal: mine,
+          customId: planned.customId,
+          shard,
+        }
       }
     },
     settle(ending, line, now) {
@@ -150,7 +157,11 @@ export function holdShard(lease: ShardLease, freshUntil: number, { scratch, atHa
       const { bytes: outputBytes } = outputs
       const { bytes: errorBytes } = errors
       const drained = {
-        outputs: outputs.take(), errors: errors.take(), outputBytes, errorBytes, sums,
+        outputs: outputs.take(),
+        errors: errors.take(),
+        outputBytes,
+        errorBytes,
+        sums,
         lines: rangesOf(lease.lines, (n) => ordinals[n] === 1),
       }
       fresh = []

@@ -9,37 +9,68 @@ import type { PlanSpec } from './plan.ts'
 import type { WorkerParts } from './parts.ts'
 
 /** The input that a plan reads, or what is wrong with it as a whole. */
-export type Input = { readonly kind: 'found'; readonly source: PlanSpec['input']; readonly bytes: number; readonly gzip: boolean } | { readonly kind: 'refused'; readonly error: PlanError }
+export type Input =
+  | { readonly kind: 'found'; readonly source: PlanSpec['input']; readonly bytes: number; readonly gzip: boolean }
+  | { readonly kind: 'refused'; readonly error: PlanError }
 
-const refused = (code: string, message: string, param: string | null): Input => ({ kind: 'refused', error: { code, message, param, line: null } })
+const refused = (code: string, message: string, param: string | null): Input => ({
+  kind: 'refused',
+  error: { code, message, param, line: null },
+})
 
 /** Finds the input of a batch: a file of its project, or an object in a bucket granted to it, which must be readable and writable beside (D4). */
 export async function findInput(parts: Pick<WorkerParts, 'db' | 'clock' | 'filesPlace'>, batch: Batch): Promise<Input> {
   return isFileId(batch.input) ? findUpload(parts, batch) : findObject(parts, batch)
 }
 
-async function findUpload({ db, clock, filesPlace }: Pick<WorkerParts, 'db' | 'clock' | 'filesPlace'>, batch: Batch): Promise<Input> {
+async function findUpload(
+  { db, clock, filesPlace }: Pick<WorkerParts, 'db' | 'clock' | 'filesPlace'>,
+  batch: Batch,
+): Promise<Input> {
   const file = isFileId(batch.input) ? await findFile(db, batch.projectId, batch.input, clock.now()) : null
-  if (!file) return refused('invalid_request', `Cannot find file ${batch.input}, or this project does not have access to it.`, 'file_id')
+  if (!file)
+    return refused('invalid_request', `Cannot find file ${batch.input}, or this project does not have access to it.`, 'file_id')
   if (file.purpose !== 'batch')
-    return refused('invalid_request', `File ${batch.input} has purpose '${file.purpose}'. Upload it with purpose 'batch'.`, 'file_id')
-  if ((await openBlobs(filesPlace).head(file.blob)) === null) return refused('invalid_request', `Cannot find file ${batch.input}.`, 'file_id')
-  return { kind: 'found', source: { kind: 'blob', place: filesPlace, name: file.blob }, bytes: file.bytes, gzip: file.filename.endsWith('.gz') }
+    return refused(
+      'invalid_request',
+      `File ${batch.input} has purpose '${file.purpose}'. Upload it with purpose 'batch'.`,
+      'file_id',
+    )
+  if ((await openBlobs(filesPlace).head(file.blob)) === null)
+    return refused('invalid_request', `Cannot find file ${batch.input}.`, 'file_id')
+  return {
+    kind: 'found',
+    source: { kind: 'blob', place: filesPlace, name: file.blob },
+    bytes: file.bytes,
+    gzip: file.filename.endsWith('.gz'),
+  }
 }
 
 async function findObject({ db }: Pick<WorkerParts, 'db'>, batch: Batch): Promise<Input> {
   const located = await locateInput(db, batch)
-  if (!located) return refused('input_no_permissions', `${batch.input}: this project may no longer use the bucket.`, 'input_file_id')
+  if (!located)
+    return refused('input_no_permissions', `${batch.input}: this project may no longer use the bucket.`, 'input_file_id')
   const { grant, key } = located
   const bucket = openBucket(grant.place, located.bucket)
   try {
     const seen = await bucket.head(key)
-    if (!seen) return refused('invalid_request', `Cannot find object '${key}' in bucket '${located.bucket}'. Check the key, and that the upload has ended.`, 'input_file_id')
+    if (!seen)
+      return refused(
+        'invalid_request',
+        `Cannot find object '${key}' in bucket '${located.bucket}'. Check the key, and that the upload has ended.`,
+        'input_file_id',
+      )
     await bucket.proveWrite(key)
-    return { kind: 'found', source: { kind: 'object', place: grant.place, bucket: located.bucket, key, seen }, bytes: seen.bytes, gzip: key.endsWith('.gz') }
+    return {
+      kind: 'found',
+      source: { kind: 'object', place: grant.place, bucket: located.bucket, key, seen },
+      bytes: seen.bytes,
+      gzip: key.endsWith('.gz'),
+    }
   } catch (error) {
     if (error instanceof BucketDenied) return refused('input_no_permissions', error.message, 'input_file_id')
-    if (error instanceof ObjectMissing) return refused('invalid_request', `Cannot find object '${key}' in bucket '${located.bucket}'.`, 'input_file_id')
+    if (error instanceof ObjectMissing)
+      return refused('invalid_request', `Cannot find object '${key}' in bucket '${located.bucket}'.`, 'input_file_id')
     throw error
   }
 }

@@ -40,7 +40,8 @@ export function makeJanitor(parts: WorkerParts): Janitor {
     for (const file of over) {
       if (signal.aborted) break
       await announceUpload(db, { blob: file.blob, owner: 'expired', renewedUntil: 0 }) // NOTE: so that the blob is found again if we die between the row and it
-      if ((await deleteExpiredFile(db, file.id, clock.now())) && !(await blobInUse(db, file.blob))) await files.delete([file.blob])
+      if ((await deleteExpiredFile(db, file.id, clock.now())) && !(await blobInUse(db, file.blob)))
+        await files.delete([file.blob])
       await dropUpload(db, file.blob)
     }
     return over.length
@@ -60,7 +61,9 @@ export function makeJanitor(parts: WorkerParts): Janitor {
     const over = await expiredOutputs(db, atOnce)
     for (const output of over) {
       if (signal.aborted) break
-      const grant = (await listGrants(db, output.projectId)).find((g) => g.place.kind === 'folder' && `folder:${g.place.folder}` === output.store)
+      const grant = (await listGrants(db, output.projectId)).find(
+        (g) => g.place.kind === 'folder' && `folder:${g.place.folder}` === output.store,
+      )
       if (grant && output.staged) await openBucket(grant.place, output.bucket).delete(output.key, output.staged)
       await forgetOutput(db, output, output.batchId)
     }
@@ -68,7 +71,8 @@ export function makeJanitor(parts: WorkerParts): Janitor {
   }
 
   async function step(signal: AbortSignal): Promise<number> {
-    const removed = (await sweepScratch(signal)) + (await expireFiles(signal)) + (await removeLapsed(signal)) + (await expireObjects(signal))
+    const removed =
+      (await sweepScratch(signal)) + (await expireFiles(signal)) + (await removeLapsed(signal)) + (await expireObjects(signal))
     await pruneCreates(db, clock.now() - createsKeptMs, 1000)
     if (removed > 0) events.swept(removed)
     return removed
@@ -76,7 +80,8 @@ export function makeJanitor(parts: WorkerParts): Janitor {
 
   return {
     step,
-    run: (signal) => forever('janitor', async (s) => ((await step(s)) >= atOnce ? 0 : 1000), { clock, log, random: parts.random }, signal),
+    run: (signal) =>
+      forever('janitor', async (s) => ((await step(s)) >= atOnce ? 0 : 1000), { clock, log, random: parts.random }, signal),
   }
 }
 

@@ -18,17 +18,32 @@ interface Source {
 
 /** The bytes of the output file: what the committed rows say, shard after shard, and nothing else. */
 export async function* outputLines({ db, scratch }: Source, batchId: BatchId, signal: AbortSignal): AsyncGenerator<Buffer> {
-  yield* readAhead(scratch, stretches(db, batchId, (s) => ({ name: s.blob, start: 0, bytes: s.outputBytes })), signal)
+  yield* readAhead(
+    scratch,
+    stretches(db, batchId, (s) => ({ name: s.blob, start: 0, bytes: s.outputBytes })),
+    signal,
+  )
 }
 
 /** The bytes of the error file: the lines that failed, then those that never ran. */
-export async function* errorLines(source: Source, batchId: BatchId, planBlob: string, why: 'cancelled' | 'expired', signal: AbortSignal): AsyncGenerator<Buffer> {
-  yield* readAhead(source.scratch, stretches(source.db, batchId, (s) => ({ name: s.blob, start: s.outputBytes, bytes: s.errorBytes })), signal)
-  for await (const shard of shardsOf(source.db, batchId)) yield* linesThatNeverRan(source.scratch, batchId, planBlob, shard, why, signal)
+export async function* errorLines(
+  source: Source,
+  batchId: BatchId,
+  planBlob: string,
+  why: 'cancelled' | 'expired',
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  yield* readAhead(
+    source.scratch,
+    stretches(source.db, batchId, (s) => ({ name: s.blob, start: s.outputBytes, bytes: s.errorBytes })),
+    signal,
+  )
+  for await (const shard of shardsOf(source.db, batchId))
+    yield* linesThatNeverRan(source.scratch, batchId, planBlob, shard, why, signal)
 }
 
 async function* shardsOf(db: Db, batchId: BatchId): AsyncGenerator<ClosedShard> {
-  for (let after = -1; ; ) {
+  for (let after = -1; ;) {
     const shards = await closedShards(db, batchId, after, shardsAtOnce)
     const last = shards.at(-1)
     if (!last) return
@@ -60,16 +75,30 @@ async function* readAhead(blobs: Blobs, ranges: AsyncIterable<BlobRange>, signal
 }
 
 async function* linesThatNeverRan(
-  scratch: Blobs, batchId: BatchId, planBlob: string, shard: ClosedShard, why: 'cancelled' | 'expired', signal: AbortSignal,
+  scratch: Blobs,
+  batchId: BatchId,
+  planBlob: string,
+  shard: ClosedShard,
+  why: 'cancelled' | 'expired',
+  signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
   const done = new Uint8Array(shard.lines)
   for (const [first, last] of shard.segments.flatMap((s) => s.lines)) done.fill(1, first, last + 1)
   if (!done.includes(0)) return
-  const lease: ShardLease = { batchId, planBlob, number: shard.number, offset: shard.start, bytes: shard.bytes, lines: shard.lines, fence: 0, done: [] }
+  const lease: ShardLease = {
+    batchId,
+    planBlob,
+    number: shard.number,
+    offset: shard.start,
+    bytes: shard.bytes,
+    lines: shard.lines,
+    fence: 0,
+    done: [],
+  }
   const window = openWindow(scratch, lease)
   const prefix = resultIdPrefix(batchId)
   const sink = makeSink()
-  for (let ordinal = 0; ; ) {
+  for (let ordinal = 0; ;) {
     const line = window.next()
     if (line === null) break
     if (line === undefined) {

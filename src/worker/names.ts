@@ -2,7 +2,8 @@ import type { ShardLease } from '../domain/shard.ts'
 
 /** Names in the scratch: every one begins with the project (I14) and says the fence that wrote it. */
 export const scratchPrefix = (project: string, batchId: string): string => `${project}/${batchId}/`
-export const planName = (project: string, batchId: string, fence: number): string => `${scratchPrefix(project, batchId)}plan-${fence}`
+export const planName = (project: string, batchId: string, fence: number): string =>
+  `${scratchPrefix(project, batchId)}plan-${fence}`
 export const segmentName = (project: string, lease: ShardLease, number: number): string =>
   `${scratchPrefix(project, lease.batchId)}${lease.number}-${lease.fence}-${number}`
 

@@ -34,20 +34,37 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
   async function walkPlan({ batch, fence }: Walk, outer: AbortSignal): Promise<void> {
     const startedAt = clock.monotonic()
     try {
-      await underLease({ db, clock, leaseMs: settings.leaseMs, renewMs: settings.renewMs }, batch.id, fence, outer, async (signal) => {
-        const result = await planInput({ batch, fence }, signal)
-        const at = clock.now()
-        if (result.kind === 'refused') {
-          if (await refuseBatch(db, batch.id, fence, result.errors, at)) events.batchRefused(batch, result.errors)
-        } else if (await startBatch(db, batch.id, fence, { ...result, blob: planName(batch.projectId, batch.id, fence) }, at)) {
-          events.batchPlanned(batch, { lines: result.lines, model: result.model, shards: result.shards.length, ms: clock.monotonic() - startedAt })
-          db.hint('run')
-        } else db.hint('compose') // NOTE: a cancel came first; whoever composes ends it
-      })
+      await underLease(
+        { db, clock, leaseMs: settings.leaseMs, renewMs: settings.renewMs },
+        batch.id,
+        fence,
+        outer,
+        async (signal) => {
+          const result = await planInput({ batch, fence }, signal)
+          const at = clock.now()
+          if (result.kind === 'refused') {
+            if (await refuseBatch(db, batch.id, fence, result.errors, at)) events.batchRefused(batch, result.errors)
+          } else if (await startBatch(db, batch.id, fence, { ...result, blob: planName(batch.projectId, batch.id, fence) }, at)) {
+            events.batchPlanned(batch, {
+              lines: result.lines,
+              model: result.model,
+              shards: result.shards.length,
+              ms: clock.monotonic() - startedAt,
+            })
+            db.hint('run')
+          } else db.hint('compose') // NOTE: a cancel came first; whoever composes ends it
+        },
+      )
     } catch (error) {
       const stopping = outer.aborted
       if (!stopping) log.warn('a plan failed; it is tried again', { batch: batch.id, error })
-      await giveBackWalk(db, batch.id, fence, stopping ? 0 : 2000, stopping ? null : 'planning failed: see the log of the server').catch(() => {})
+      await giveBackWalk(
+        db,
+        batch.id,
+        fence,
+        stopping ? 0 : 2000,
+        stopping ? null : 'planning failed: see the log of the server',
+      ).catch(() => {})
       if (stopping) db.hint('compose')
     }
   }
@@ -58,18 +75,38 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
     try {
       const result = await parts.planner.plan(
         {
-          input: input.source, gzip: input.gzip,
+          input: input.source,
+          gzip: input.gzip,
           target: { place: parts.scratchPlace, name: planName(batch.projectId, batch.id, fence) },
-          endpoint: batch.endpoint, maxLines: settings.maxLines, maxFileBytes: settings.maxFileBytes, maxLineBytes: settings.maxLineBytes,
-          workers: settings.workers, shardLines: settings.shardLines, shardBytes: settings.shardBytes,
+          endpoint: batch.endpoint,
+          maxLines: settings.maxLines,
+          maxFileBytes: settings.maxFileBytes,
+          maxLineBytes: settings.maxLineBytes,
+          workers: settings.workers,
+          shardLines: settings.shardLines,
+          shardBytes: settings.shardBytes,
         },
-        input.bytes, signal)
+        input.bytes,
+        signal,
+      )
       const unknown = result.kind === 'planned' && unknownModel(result.model)
       return unknown ? { kind: 'refused', errors: [modelNotFound(result.model, result.modelLine)] } : result
     } catch (error) {
       if (error instanceof ObjectChanged)
-        return { kind: 'refused', errors: [wrongInput('input_modified', `The object ${batch.input} was changed while it was read. Create the batch again when it is complete.`)] }
-      if (error instanceof ObjectMissing) return { kind: 'refused', errors: [wrongInput('invalid_request', `The object ${batch.input} was deleted while it was read.`)] }
+        return {
+          kind: 'refused',
+          errors: [
+            wrongInput(
+              'input_modified',
+              `The object ${batch.input} was changed while it was read. Create the batch again when it is complete.`,
+            ),
+          ],
+        }
+      if (error instanceof ObjectMissing)
+        return {
+          kind: 'refused',
+          errors: [wrongInput('invalid_request', `The object ${batch.input} was deleted while it was read.`)],
+        }
       if (error instanceof BucketDenied) return { kind: 'refused', errors: [wrongInput('input_no_permissions', error.message)] }
       throw error
     }
@@ -98,5 +135,8 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
 
 const wrongInput = (code: string, message: string): PlanError => ({ code, message, param: 'input_file_id', line: null })
 const modelNotFound = (model: string, line: number): PlanError => ({
-  code: 'model_not_found', message: `The provided model '${model}' is not supported by the Batch API.`, param: 'body.model', line,
+  code: 'model_not_found',
+  message: `The provided model '${model}' is not supported by the Batch API.`,
+  param: 'body.model',
+  line,
 })

@@ -23,7 +23,13 @@ const fenceOf = (lease: ShardLease): HeldFence => ({ batchId: lease.batchId, num
 /**
  * Blob first, then the row that makes it count (I3). Can be done again with the same number: the blob is replaced by the same bytes, the checkpoint found.
  */
-export async function saveCheckpoint({ db, scratch }: SaveParts, lease: ShardLease, project: string, number: number, drained: Drained): Promise<Committed> {
+export async function saveCheckpoint(
+  { db, scratch }: SaveParts,
+  lease: ShardLease,
+  project: string,
+  number: number,
+  drained: Drained,
+): Promise<Committed> {
   const blob = segmentName(project, lease, number)
   await scratch.put(blob, [...drained.outputs, ...drained.errors])
   return addCheckpoint(db, fenceOf(lease), segmentOf(blob, number, drained))
@@ -33,16 +39,30 @@ export async function saveCheckpoint({ db, scratch }: SaveParts, lease: ShardLea
  * The end of a shard: everything that its checkpoints have and what was drained last, as one segment; then `done`. The blobs that it replaces are garbage
  * from then on and deleted at once.
  */
-export async function saveLast({ db, scratch }: SaveParts, lease: ShardLease, project: string, number: number, drained: Drained): Promise<Committed> {
+export async function saveLast(
+  { db, scratch }: SaveParts,
+  lease: ShardLease,
+  project: string,
+  number: number,
+  drained: Drained,
+): Promise<Committed> {
   const earlier = await segmentsOfShard(db, lease.batchId, lease.number)
   const blob = segmentName(project, lease, number)
   const last = segmentOf(blob, number, drained)
   const whole: Segment = earlier.reduce(
-    (sum, s) => ({ ...sum, outputBytes: sum.outputBytes + s.outputBytes, errorBytes: sum.errorBytes + s.errorBytes, sums: addSums(sum.sums, s.sums) }), last)
+    (sum, s) => ({
+      ...sum,
+      outputBytes: sum.outputBytes + s.outputBytes,
+      errorBytes: sum.errorBytes + s.errorBytes,
+      sums: addSums(sum.sums, s.sums),
+    }),
+    last,
+  )
   await scratch.put(blob, earlier.length === 0 ? [...drained.outputs, ...drained.errors] : joined(scratch, earlier, drained))
   const all: Range[] = [[0, lease.lines - 1]]
   const covered = countLines([...earlier.flatMap((s) => s.lines), ...drained.lines])
-  if (covered !== lease.lines) throw new Error(`shard ${lease.number} of batch ${lease.batchId}: ${covered} of ${lease.lines} lines have a result`)
+  if (covered !== lease.lines)
+    throw new Error(`shard ${lease.number} of batch ${lease.batchId}: ${covered} of ${lease.lines} lines have a result`)
   const committed = await finishShard(db, fenceOf(lease), lease.lines, { ...whole, lines: all })
   if (committed === 'committed') await scratch.delete(earlier.map((s) => s.blob).filter((name) => name !== blob)).catch(() => {}) // NOTE: the sweep finds what stays
   return committed
@@ -51,7 +71,12 @@ export async function saveLast({ db, scratch }: SaveParts, lease: ShardLease, pr
 const countLines = (ranges: readonly Range[]): number => ranges.reduce((n, [a, b]) => n + b - a + 1, 0)
 
 const segmentOf = (blob: string, number: number, d: Drained): Segment => ({
-  number, blob, outputBytes: d.outputBytes, errorBytes: d.errorBytes, lines: d.lines, sums: d.sums,
+  number,
+  blob,
+  outputBytes: d.outputBytes,
+  errorBytes: d.errorBytes,
+  lines: d.lines,
+  sums: d.sums,
 })
 
 async function* joined(scratch: Blobs, earlier: readonly Segment[], drained: Drained): AsyncGenerator<Uint8Array> {
@@ -60,4 +85,3 @@ async function* joined(scratch: Blobs, earlier: readonly Segment[], drained: Dra
   for (const s of earlier) if (s.errorBytes > 0) yield* scratch.read(s.blob, { start: s.outputBytes, bytes: s.errorBytes })
   yield* drained.errors
 }
-

@@ -10,13 +10,16 @@ import type { Db } from '../store/db.ts'
  */
 export async function underLease<T>(
   { db, clock, leaseMs, renewMs }: { db: Db; clock: Clock; leaseMs: number; renewMs: number },
-  id: BatchId, fence: number, outer: AbortSignal, work: (signal: AbortSignal) => Promise<T>,
+  id: BatchId,
+  fence: number,
+  outer: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const lost = new AbortController()
   const over = new AbortController()
   const signal = AbortSignal.any([outer, lost.signal])
   const renewing = (async () => {
-    for (let renewedAt = clock.monotonic(); !over.signal.aborted; ) {
+    for (let renewedAt = clock.monotonic(); !over.signal.aborted;) {
       await clock.sleep(renewMs, over.signal)
       if (over.signal.aborted) return
       const sentAt = clock.monotonic()

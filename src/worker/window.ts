@@ -22,7 +22,10 @@ export function openWindow(scratch: Blobs, lease: ShardLease): Window {
 
   async function read(signal: AbortSignal): Promise<void> {
     const wanted = Math.max(windowBytes, neededBytes() - (held.length - at))
-    const chunk = await scratch.readRange({ name: lease.planBlob, start: lease.offset + readTo, bytes: Math.min(wanted, lease.bytes - readTo) }, signal)
+    const chunk = await scratch.readRange(
+      { name: lease.planBlob, start: lease.offset + readTo, bytes: Math.min(wanted, lease.bytes - readTo) },
+      signal,
+    )
     held = at === held.length ? chunk : Buffer.concat([held.subarray(at), chunk])
     at = 0
     readTo += chunk.length
