@@ -1,0 +1,5 @@
+import type { Blobs } from './blobs.ts'
+
+export function openFolder(folder: string): Blobs {
+  throw new Error(`not yet: ${folder}`)
+}
