@@ -152,6 +152,9 @@ export async function listTroubles(db: Queries, limit: number): Promise<{ batchI
 /** Of these batches, those whose cancel is recorded. */
 export async function cancelledAmong(db: Queries, ids: readonly string[]): Promise<string[]> {
   if (ids.length === 0) return []
-  const rows = await db.query(`select id from batches where status = 'cancelling' and id in (${ids.map((_, i) => `$${i + 1}`).join(', ')})`, ids)
+  const rows = await db.query(
+    `select id from batches where status = 'cancelling' and id in (${ids.map((_, i) => `$${i + 1}`).join(', ')})`,
+    ids,
+  )
   return rows.map((row) => text(row, 'id'))
 }

@@ -1,0 +1,86 @@
+import type { BatchId, FileId, ProjectId } from '../domain/ids.ts'
+import { int, intOrNull, text, textOrNull, type Queries, type Row } from './db.ts'
+
+export interface StoredFile {
+  readonly id: FileId
+  readonly projectId: ProjectId
+  readonly purpose: string
+  readonly filename: string
+  readonly bytes: number
+  /** Its name in the store of files. */
+  readonly blob: string
+  readonly createdAt: number
+  readonly expiresAt: number | null
+  /** The batch whose result it is. */
+  readonly batchId: BatchId | null
+}
+
+export async function insertFile(db: Queries, f: StoredFile): Promise<void> {
+  await db.query(
+    `insert into files (id, project_id, purpose, filename, bytes, blob, created_at, expires_at, batch_id) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    [f.id, f.projectId, f.purpose, JSON.stringify(f.filename), f.bytes, f.blob, f.createdAt, f.expiresAt, f.batchId],
+  )
+}
+
+/** A file whose time is over is as absent, deleted or not. */
+export async function findFile(db: Queries, projectId: ProjectId, id: FileId, now: number): Promise<StoredFile | null> {
+  const [row] = await db.query(
+    `select * from files where project_id = $1 and id = $2 and (expires_at is null or expires_at > $3)`,
+    [projectId, id, now],
+  )
+  return row ? fileOf(row) : null
+}
+
+export interface FilePage {
+  readonly purpose: string | null
+  readonly after: StoredFile | null
+  readonly order: 'asc' | 'desc'
+  readonly limit: number
+  readonly now: number
+}
+
+/** By time of creation, then id. */
+export async function listFiles(
+  db: Queries,
+  projectId: ProjectId,
+  { purpose, after, order, limit, now }: FilePage,
+): Promise<StoredFile[]> {
+  const past = order === 'asc' ? '>' : '<'
+  const rows = await db.query(
+    `select * from files where project_id = $1 and (expires_at is null or expires_at > $2) and ($3 is null or purpose = $3)
+       ${after ? `and (created_at ${past} $5 or (created_at = $5 and id ${past} $6))` : ''}
+     order by created_at ${order}, id ${order} limit $4`,
+    after ? [projectId, now, purpose, limit, after.createdAt, after.id] : [projectId, now, purpose, limit],
+  )
+  return rows.map(fileOf)
+}
+
+/** The row that was deleted, so that its blob can go. */
+export async function deleteFile(db: Queries, projectId: ProjectId, id: FileId): Promise<StoredFile | null> {
+  const [row] = await db.query(`delete from files where project_id = $1 and id = $2 returning *`, [projectId, id])
+  return row ? fileOf(row) : null
+}
+
+export async function expiredFiles(db: Queries, now: number, limit: number): Promise<StoredFile[]> {
+  return (await db.query(`select * from files where expires_at <= $1 order by expires_at limit $2`, [now, limit])).map(fileOf)
+}
+
+export async function deleteExpiredFile(db: Queries, id: FileId, now: number): Promise<boolean> {
+  return (await db.query(`delete from files where id = $1 and expires_at <= $2 returning id`, [id, now])).length === 1
+}
+
+export async function blobInUse(db: Queries, blob: string): Promise<boolean> {
+  return (await db.query(`select 1 as one from files where blob = $1 limit 1`, [blob])).length === 1
+}
+
+const fileOf = (row: Row): StoredFile => ({
+  id: text(row, 'id') as FileId,
+  projectId: text(row, 'project_id') as ProjectId,
+  purpose: text(row, 'purpose'),
+  filename: JSON.parse(text(row, 'filename')) as string,
+  bytes: int(row, 'bytes'),
+  blob: text(row, 'blob'),
+  createdAt: int(row, 'created_at'),
+  expiresAt: intOrNull(row, 'expires_at'),
+  batchId: textOrNull(row, 'batch_id') as BatchId | null,
+})

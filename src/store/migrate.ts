@@ -1,0 +1,35 @@
+import type { Db } from './db.ts'
+import { sql as first } from './sql/0001.ts'
+
+/** In order; the place in the list is the number. Forward only: what has been released is never changed. */
+const migrations: readonly string[] = [first]
+
+export class SchemaTooNew extends Error {
+  override name = 'SchemaTooNew'
+}
+
+/** Brings the schema up to date in one transaction; done twice, or by several processes at once, it is done once. @throws {SchemaTooNew} */
+export function migrate(db: Db, at: number): Promise<void> {
+  return db.tx(async (tx) => {
+    await tx.query(`create table if not exists migrations (number bigint primary key, applied_at bigint not null)`)
+    const [row] = await tx.query(`select coalesce(max(number), 0) as number from migrations`)
+    const have = Number(row?.number ?? 0)
+    if (have > migrations.length)
+      throw new SchemaTooNew(
+        `The database has schema ${have}; this version of Nightshift knows ${migrations.length}. Install the version that wrote it, or a newer one.`,
+      )
+    for (const [i, sql] of migrations.entries()) {
+      if (i < have) continue
+      for (const statement of statementsOf(sql)) await tx.query(statement)
+      await tx.query(`insert into migrations (number, applied_at) values ($1, $2)`, [i + 1, at])
+    }
+  })
+}
+
+/** Our own files only: no semicolon stands within a statement or a comment. */
+const statementsOf = (sql: string): string[] =>
+  sql
+    .replaceAll(/^\s*--.*$/gm, '')
+    .split(';')
+    .map((s) => s.trim())
+    .filter((s) => s !== '')

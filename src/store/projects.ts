@@ -1,0 +1,42 @@
+import type { ProjectId } from '../domain/ids.ts'
+import { int, text, type Queries, type Row } from './db.ts'
+
+export interface Project {
+  readonly id: ProjectId
+  readonly name: string
+  readonly isDefault: boolean
+  readonly createdAt: number
+}
+
+export async function insertProject(db: Queries, p: Project): Promise<void> {
+  await db.query(`insert into projects (id, name, is_default, created_at) values ($1, $2, $3, $4)`, [
+    p.id,
+    p.name,
+    p.isDefault ? 1 : 0,
+    p.createdAt,
+  ])
+}
+
+export async function findProject(db: Queries, idOrName: string): Promise<Project | null> {
+  const [row] = await db.query(
+    `select * from projects where id = $1 or name = $1 order by case when id = $1 then 0 else 1 end limit 1`,
+    [idOrName],
+  )
+  return row ? projectOf(row) : null
+}
+
+export async function defaultProject(db: Queries): Promise<Project | null> {
+  const [row] = await db.query(`select * from projects where is_default = 1`)
+  return row ? projectOf(row) : null
+}
+
+export async function listProjects(db: Queries): Promise<Project[]> {
+  return (await db.query(`select * from projects order by created_at, id`)).map(projectOf)
+}
+
+const projectOf = (row: Row): Project => ({
+  id: text(row, 'id') as ProjectId,
+  name: text(row, 'name'),
+  isDefault: int(row, 'is_default') === 1,
+  createdAt: int(row, 'created_at'),
+})
