@@ -1,4 +1,5 @@
 import type { StopReason } from './stop.ts'
+import type { Usage } from './usage.ts'
 
 /** What one attempt (one HTTP try) came to. */
 export type Outcome =
@@ -25,5 +26,5 @@ export type ResultCode =
 
 /** What a line came to for good: what stands in its result. */
 export type Ending =
-  | { readonly kind: 'answered'; readonly status: number; readonly requestId: string | null; readonly body: readonly Buffer[] }
+  | { readonly kind: 'answered'; readonly status: number; readonly requestId: string | null; readonly body: readonly Buffer[]; readonly usage: Usage }
   | { readonly kind: 'unanswered'; readonly code: ResultCode; readonly message: string }
