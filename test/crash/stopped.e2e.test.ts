@@ -1,0 +1,50 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { follow, followToEnd } from '../conformance/follow.ts'
+import { linesOf, times } from '../conformance/lines.ts'
+import { readResults } from '../conformance/results.ts'
+import { controlOf, startScriptedBackend } from '../conformance/scripted-backend.ts'
+import { create, upload } from '../conformance/wire.ts'
+import { startProcess } from './process.ts'
+
+/** A lease is 15 s unless a setting says otherwise. */
+const leaseMs = 15_000
+
+test(
+  'a server that is stopped for longer than its leases goes on, and each line is in one result',
+  { timeout: 120_000 },
+  async () => {
+    await using backend = await startScriptedBackend()
+    await using server = await startProcess({ backend: backend.url })
+    const lines = linesOf(times(2000, '[[slow 30]]'))
+    const file = await upload(server, lines.text)
+    const { id } = await create(server, { input_file_id: file.id })
+    await follow(server, id, ({ request_counts }) => request_counts.completed > 0)
+    server.signal('SIGSTOP')
+    await expect(startProcess({ backend: backend.url, data: server.data })).rejects.toThrow(/another server|already|in use|pid/i)
+    await pause(leaseMs + 1000)
+    server.signal('SIGCONT')
+    const batch = await followToEnd(server, id, 60_000)
+    expect(batch.status).toBe('completed')
+    await readResults(server, batch, lines.customIds)
+    const { requests } = await controlOf(backend.url).seen(lines.mark)
+    expect(requests, 'only what was in flight may have been sent again').toBeLessThanOrEqual(2000 + 128)
+  },
+)
+
+test(
+  'a server that is asked to end gives back what it holds, ends with 0, and another goes on',
+  { timeout: 60_000 },
+  async () => {
+    await using backend = await startScriptedBackend()
+    await using server = await startProcess({ backend: backend.url })
+    const lines = linesOf(times(1500, '[[slow 40]]'))
+    const { id } = await create(server, { input_file_id: (await upload(server, lines.text)).id })
+    await follow(server, id, ({ request_counts }) => request_counts.completed > 0)
+    expect(await server.stop()).toBe(0)
+    await server.start()
+    const batch = await followToEnd(server, id)
+    await readResults(server, batch, lines.customIds)
+    expect((await controlOf(backend.url).seen(lines.mark)).requests, 'nothing is sent twice').toBe(1500)
+  },
+)
