@@ -9,7 +9,10 @@ export type Outcome =
       readonly requestId: string | null
       readonly retryAfterMs: number | null
       readonly body: readonly Buffer[]
+      readonly usage: Usage
     }
+  /** 2xx, but not UTF-8 JSON. */
+  | { readonly kind: 'garbage'; readonly message: string }
   /** The whole answer was over the limit; the rest was not read. */
   | { readonly kind: 'too-large'; readonly limitBytes: number }
   /** Nothing of the request can have reached the backend: refused, or a reused idle socket that was already closed. */
@@ -26,5 +29,11 @@ export type ResultCode =
 
 /** What a line came to for good: what stands in its result. */
 export type Ending =
-  | { readonly kind: 'answered'; readonly status: number; readonly requestId: string | null; readonly body: readonly Buffer[]; readonly usage: Usage }
+  | {
+      readonly kind: 'answered'
+      readonly status: number
+      readonly requestId: string | null
+      readonly body: readonly Buffer[]
+      readonly usage: Usage
+    }
   | { readonly kind: 'unanswered'; readonly code: ResultCode; readonly message: string }

@@ -1,8 +1,9 @@
-import { backoffMs } from './backoff.ts'
 import type { Clock } from './clock.ts'
 import type { Log } from './log.ts'
 
-const afterFailure = { baseMs: 200, maxMs: 10_000 }
+/** Full jitter between 0 and 200 ms, doubled with each failure up to 10 s. */
+const pauseAfter = (failures: number, random: () => number): number =>
+  50 + random() * Math.min(10_000, 200 * 2 ** Math.min(failures, 10))
 
 /** What a loop waits on between steps: a hint ends the wait early. One waiter, any number of hints; a hint given while nobody waits is kept. */
 export interface Bell {
@@ -49,7 +50,7 @@ export async function forever(
     } catch (error) {
       if (signal.aborted) return
       log.warn('step failed', { step: name, error, failures })
-      pauseMs = 50 + backoffMs(failures++, afterFailure, random)
+      pauseMs = pauseAfter(failures++, random)
     }
     if (pauseMs <= 0) continue
     if (bell && failures === 0) await bell.wait(pauseMs, signal)

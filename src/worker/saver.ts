@@ -1,5 +1,5 @@
 import type { Clock } from '../kit/clock.ts'
-import { backoffMs } from '../kit/backoff.ts'
+import { backoffMs } from '../domain/backoff.ts'
 import type { Committed } from '../store/segments.ts'
 import type { HeldShard } from './held-shard.ts'
 import { saveCheckpoint, saveLast, type SaveParts } from './save.ts'
