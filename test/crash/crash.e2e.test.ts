@@ -8,7 +8,7 @@ const seed = Number(process.env.CRASH_SEED ?? Math.floor(Date.now() / 1000))
 const hit = new Map<Moment, number>()
 
 test.for(Array.from({ length: rounds }, (_, i) => seed + i))(
-  'killed with SIGKILL and started again, each line is in one result (CRASH_ROUNDS=1 CRASH_SEED=%i)',
+  '87: killed with SIGKILL and started again, each line is in one result (CRASH_ROUNDS=1 CRASH_SEED=%i)',
   { timeout: 180_000 },
   async (roundSeed) => {
     const first = allMoments[roundSeed % allMoments.length] ?? 'half way'
