@@ -30,7 +30,11 @@ export function makeExecutor(parts: WorkerParts): Executor {
   const { db, scratch, dispatcher, clock, log, events, owner, settings } = parts
   const runs = new Map<string, BatchRun>()
   const bell = makeBell(clock)
-  const budget = makeBudget(settings, () => heldOf(runs), () => clock.monotonic())
+  const budget = makeBudget(
+    settings,
+    () => heldOf(runs),
+    () => clock.monotonic(),
+  )
   const idPrefix = Buffer.from(parts.randomBytes(12)).toString('hex')
   let requests = 0
   const requestId = () => idPrefix + (requests++).toString(16).padStart(8, '0')

@@ -1,0 +1,173 @@
+/**
+ * Reads JSON as bytes: decides whether it is JSON exactly as `JSON.parse` would after UTF-8 decoding, and tells where the members of the outermost object, and
+ * of objects within it, stand, so that a value can be cut out as it was written. One pass, no recursion: depth is a counter, and one bit a level says whether
+ * it is an object or an array.
+ */
+export interface Visitor {
+  /** A key at depth 1 (of the outermost object) or 2 (of an object that is a member of it): where it stands, quotes included. */
+  key(depth: number, start: number, end: number): void
+  /** The value of the last key at that depth. */
+  value(depth: number, start: number, end: number): void
+}
+
+export type Scanned = 'object' | 'other' | 'invalid'
+
+const quote = 0x22
+const backslash = 0x5c
+const comma = 0x2c
+const colon = 0x3a
+const openObject = 0x7b
+const closeObject = 0x7d
+const openArray = 0x5b
+const closeArray = 0x5d
+const minus = 0x2d
+
+/** Is what stands in `bytes` from `start` to `end` one JSON value, and is it an object? The bytes must be UTF-8: that is checked by the caller. */
+export function scanJson(bytes: Uint8Array, start: number, end: number, visitor: Visitor): Scanned {
+  let at = start
+  let depth = 0
+  let isObject = new Uint8Array(64)
+  let value1 = 0
+  let value2 = 0
+  let kind: Scanned = 'other'
+
+  value: for (;;) {
+    at = skipSpace(bytes, at, end)
+    if (at >= end) return 'invalid'
+    const c = bytes[at]
+    let entersObject = false
+    if (c === quote) at = skipString(bytes, at, end)
+    else if (c === openObject || c === openArray) {
+      if (depth === 0 && c === openObject) kind = 'object'
+      if (++depth === isObject.length) isObject = grown(isObject)
+      isObject[depth] = c === openObject ? 1 : 0
+      at = skipSpace(bytes, at + 1, end)
+      if (bytes[at] === (c === openObject ? closeObject : closeArray) && at < end) {
+        depth--
+        at++
+      } else if (c === openArray) continue
+      else entersObject = true
+    } else if (c === minus || (c !== undefined && c >= 0x30 && c <= 0x39)) at = skipNumber(bytes, at, end)
+    else at = skipWord(bytes, at, end)
+    if (at < 0) return 'invalid'
+
+    for (;;) {
+      if (!entersObject) {
+        if (depth === 0) return skipSpace(bytes, at, end) === end ? kind : 'invalid'
+        if (depth === 1 && kind === 'object') visitor.value(1, value1, at)
+        else if (depth === 2 && isObject[2] === 1 && isObject[1] === 1) visitor.value(2, value2, at)
+        at = skipSpace(bytes, at, end)
+        if (at >= end) return 'invalid'
+        const close = isObject[depth] === 1 ? closeObject : closeArray
+        if (bytes[at] === close) {
+          depth--
+          at++
+          continue
+        }
+        if (bytes[at] !== comma) return 'invalid'
+        at++
+        if (isObject[depth] === 0) continue value
+        at = skipSpace(bytes, at, end)
+      }
+      if (at >= end || bytes[at] !== quote) return 'invalid'
+      const keyStart = at
+      at = skipString(bytes, at, end)
+      if (at < 0) return 'invalid'
+      const keyEnd = at
+      at = skipSpace(bytes, at, end)
+      if (at >= end || bytes[at] !== colon) return 'invalid'
+      at = skipSpace(bytes, at + 1, end)
+      if (depth === 1) {
+        visitor.key(1, keyStart, keyEnd)
+        value1 = at
+      } else if (depth === 2 && isObject[1] === 1) {
+        visitor.key(2, keyStart, keyEnd)
+        value2 = at
+      }
+      continue value
+    }
+  }
+}
+
+function grown(levels: Uint8Array): Uint8Array<ArrayBuffer> {
+  const more = new Uint8Array(levels.length * 4)
+  more.set(levels)
+  return more
+}
+
+function skipSpace(bytes: Uint8Array, start: number, end: number): number {
+  let at = start
+  for (; at < end; at++) {
+    const c = bytes[at]
+    if (c !== 0x20 && c !== 0x0a && c !== 0x0d && c !== 0x09) break
+  }
+  return at
+}
+
+/** Past the closing quote, or -1. */
+function skipString(bytes: Uint8Array, start: number, end: number): number {
+  for (let at = start + 1; at < end; at++) {
+    const c = bytes[at] ?? 0
+    if (c === quote) return at + 1
+    if (c < 0x20) return -1
+    if (c === backslash) {
+      at = skipEscape(bytes, at + 1, end)
+      if (at < 0) return -1
+    }
+  }
+  return -1
+}
+
+/** `at` is behind the backslash; gives the last byte of the escape, or -1. A lone surrogate is as good as any (JSON.parse takes it). */
+function skipEscape(bytes: Uint8Array, at: number, end: number): number {
+  if (at >= end) return -1
+  switch (bytes[at]) {
+    case quote:
+    case backslash:
+    case 0x2f:
+    case 0x62:
+    case 0x66:
+    case 0x6e:
+    case 0x72:
+    case 0x74:
+      return at
+    case 0x75:
+      for (let i = 1; i <= 4; i++) if (at + i >= end || !isHex(bytes[at + i] ?? 0)) return -1
+      return at + 4
+    default:
+      return -1
+  }
+}
+
+const isHex = (c: number): boolean => (c >= 0x30 && c <= 0x39) || (c >= 0x41 && c <= 0x46) || (c >= 0x61 && c <= 0x66)
+const isDigit = (c: number | undefined): boolean => c !== undefined && c >= 0x30 && c <= 0x39
+
+/** Past the number, or -1 (RFC 8259, 6: no leading zero, digits on both sides of a point). */
+function skipNumber(bytes: Uint8Array, start: number, end: number): number {
+  let at = bytes[start] === minus ? start + 1 : start
+  const digits = () => {
+    const from = at
+    while (at < end && isDigit(bytes[at])) at++
+    return at > from
+  }
+  if (at < end && bytes[at] === 0x30) at++
+  else if (!digits()) return -1
+  if (at < end && bytes[at] === 0x2e) {
+    at++
+    if (!digits()) return -1
+  }
+  if (at < end && (bytes[at] === 0x65 || bytes[at] === 0x45)) {
+    at++
+    if (at < end && (bytes[at] === 0x2b || bytes[at] === minus)) at++
+    if (!digits()) return -1
+  }
+  return at
+}
+
+const words = ['true', 'false', 'null'].map((w) => Uint8Array.from(w, (c) => c.charCodeAt(0)))
+
+function skipWord(bytes: Uint8Array, start: number, end: number): number {
+  for (const word of words)
+    if (start + word.length <= end && word.every((c, i) => bytes[start + i] === c)) return start + word.length
+  return -1
+}

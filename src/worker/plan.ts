@@ -1,0 +1,206 @@
+/** Plans one file: streams it once, checks every line, writes the planned lines to one blob, and cuts that into shards. Nothing of it is held but hashes and sizes. */
+import { createGunzip } from 'node:zlib'
+import { Readable } from 'node:stream'
+import type { Blobs, BlobsPlace } from '../blobs/blobs.ts'
+import type { ObjectSeen } from '../blobs/bucket.ts'
+import { splitLines } from '../blobs/lines.ts'
+import type { PlanError } from '../domain/batch.ts'
+import { makeHashList, type Hash } from '../domain/custom-id-hash.ts'
+import { endpointOf } from '../domain/endpoints.ts'
+import type { BucketPlace } from '../domain/grant.ts'
+import { makeLineChecker } from '../domain/line.ts'
+import { plannedBytes, planHeaderBytes, writePlanHeader } from '../domain/plan-format.ts'
+import type { ShardSpan } from '../domain/shard.ts'
+import { makeCells } from './cells.ts'
+import { findDuplicates } from './duplicates.ts'
+import { collectErrors, type PlanErrors } from './plan-errors.ts'
+
+/** A plan as a plain value: it crosses to a thread. */
+export interface PlanSpec {
+  readonly input:
+    | { readonly kind: 'blob'; readonly place: BlobsPlace; readonly name: string }
+    | {
+        readonly kind: 'object'
+        readonly place: BucketPlace
+        readonly bucket: string
+        readonly key: string
+        readonly seen: ObjectSeen
+      }
+  readonly gzip: boolean
+  readonly target: { readonly place: BlobsPlace; readonly name: string }
+  readonly endpoint: string
+  readonly maxLines: number
+  readonly maxFileBytes: number
+  readonly maxLineBytes: number
+  readonly workers: number
+  readonly shardLines: number
+  readonly shardBytes: number
+}
+
+export type PlanResult =
+  | {
+      readonly kind: 'planned'
+      readonly lines: number
+      readonly bytes: number
+      readonly model: string
+      readonly modelLine: number
+      readonly shards: readonly ShardSpan[]
+    }
+  | { readonly kind: 'refused'; readonly errors: readonly PlanError[] }
+
+export interface PlanParts {
+  /** Opens the input anew, as it was seen. */
+  readonly read: (signal: AbortSignal) => AsyncIterable<Buffer>
+  readonly target: Blobs
+  readonly hash: Hash
+}
+
+class Refused extends Error {}
+
+/** @throws what the blobs and buckets throw; nothing then stands under the target's name */
+export async function planFile({ read, target, hash }: PlanParts, spec: PlanSpec, signal: AbortSignal): Promise<PlanResult> {
+  const endpoint = endpointOf(spec.endpoint)
+  if (!endpoint) throw new Error(`no such endpoint: ${spec.endpoint}`)
+  const checker = makeLineChecker(endpoint)
+  const errors = collectErrors()
+  const cells = makeCells()
+  const open = () => (spec.gzip ? gunzipped(read(signal), errors) : read(signal))
+
+  async function* planned(): AsyncGenerator<Buffer> {
+    const hashes = makeHashList()
+    const pages = makePages()
+    const onLine = (bytes: Buffer, start: number, end: number, number: number): void => {
+      if (cells.lines >= spec.maxLines && !errors.any) errors.add(tooManyLines(spec.maxLines))
+      const line = checker.check(bytes, start, end, number)
+      if (line.kind === 'bad') return line.errors.forEach((e) => errors.add(e))
+      hashes.add(hashOfId(hash, bytes, line.customIdStart, line.customIdEnd))
+      const size = plannedBytes(line.customIdEnd - line.customIdStart, line.bodyEnd - line.bodyStart)
+      cells.add(size)
+      if (!errors.any) pages.write(bytes, line, number, size)
+    }
+    yield* eachLine(open(), spec, errors, onLine, pages)
+    if (cells.lines === 0 && !errors.any) errors.add(emptyFile)
+    const candidates = hashes.repeated()
+    if (candidates.length > 0) await findDuplicates({ open, spec, checker, hash, candidates, errors })
+    if (errors.any) throw new Refused()
+  }
+
+  try {
+    await target.put(spec.target.name, planned(), signal)
+  } catch (error) {
+    if (error instanceof Refused || (errors.any && !signal.aborted && isZlib(error)))
+      return { kind: 'refused', errors: errors.list() }
+    throw error
+  }
+  return {
+    kind: 'planned',
+    lines: cells.lines,
+    bytes: cells.bytes,
+    model: checker.model ?? '',
+    modelLine: checker.modelLine,
+    shards: cells.cut(spec),
+  }
+}
+
+const isZlib = (error: unknown): boolean => error instanceof Error && 'code' in error && String(error.code).startsWith('Z_')
+
+/** Runs the lines of a file past `onLine`, and gives what it wrote stretch by stretch. Beyond the byte limit nothing is read. */
+async function* eachLine(
+  source: AsyncIterable<Buffer>,
+  spec: PlanSpec,
+  errors: PlanErrors,
+  onLine: (bytes: Buffer, start: number, end: number, number: number) => void,
+  pages: Pages,
+): AsyncGenerator<Buffer> {
+  const splitter = splitLines({
+    maxLineBytes: spec.maxLineBytes,
+    line: onLine,
+    tooLong: (number) => errors.add(lineTooLong(number, spec.maxLineBytes)),
+  })
+  let bytes = 0
+  for await (const chunk of source) {
+    bytes += chunk.length
+    if (bytes > spec.maxFileBytes) {
+      errors.add(fileTooLarge(spec.maxFileBytes))
+      return
+    }
+    splitter.take(chunk)
+    yield* pages.full()
+  }
+  splitter.end()
+  yield* pages.rest()
+}
+
+export function hashOfId(hash: Hash, bytes: Buffer, start: number, end: number): number {
+  if (bytes.indexOf(0x5c, start) >= end || !bytes.subarray(start, end).includes(0x5c)) return hash(bytes, start + 1, end - 1)
+  const decoded = Buffer.from(JSON.parse(bytes.toString('utf8', start, end)) as string)
+  return hash(decoded, 0, decoded.length)
+}
+
+async function* gunzipped(source: AsyncIterable<Buffer>, errors: PlanErrors): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of Readable.from(source).pipe(createGunzip({ chunkSize: 256 * 1024 }))) yield chunk as Buffer
+  } catch (error) {
+    if (isZlib(error))
+      errors.add({
+        code: 'invalid_gzip',
+        message: 'The file cannot be unpacked: it is not gzip, or not whole.',
+        param: null,
+        line: null,
+      })
+    throw error
+  }
+}
+
+interface Pages {
+  write(
+    bytes: Buffer,
+    line: { customIdStart: number; customIdEnd: number; bodyStart: number; bodyEnd: number },
+    number: number,
+    size: number,
+  ): void
+  full(): Buffer[]
+  rest(): Buffer[]
+}
+
+const pageBytes = 1024 * 1024
+
+/** Planned lines gathered into pages worth writing. */
+function makePages(): Pages {
+  let ready: Buffer[] = []
+  let page = Buffer.allocUnsafe(pageBytes)
+  let at = 0
+  return {
+    write(bytes, line, number, size) {
+      if (at + size > page.length) {
+        if (at > 0) ready.push(page.subarray(0, at))
+        page = Buffer.allocUnsafe(Math.max(pageBytes, size))
+        at = 0
+      }
+      const idBytes = line.customIdEnd - line.customIdStart
+      writePlanHeader(page, at, number, idBytes, line.bodyEnd - line.bodyStart)
+      bytes.copy(page, at + planHeaderBytes, line.customIdStart, line.customIdEnd)
+      bytes.copy(page, at + planHeaderBytes + idBytes, line.bodyStart, line.bodyEnd)
+      at += size
+    },
+    full() {
+      const taken = ready
+      ready = []
+      return taken
+    },
+    rest() {
+      if (at > 0) ready.push(page.subarray(0, at))
+      at = 0
+      return this.full()
+    },
+  }
+}
+
+const atFile = (code: string, message: string, line: number | null = null): PlanError => ({ code, message, param: null, line })
+const emptyFile = atFile('empty_file', 'The input file is empty. Please ensure that the batch contains at least one request.')
+const tooManyLines = (max: number) =>
+  atFile('too_many_tasks', `The file has too many requests: at most ${max} are allowed. Split it into several batches.`)
+const fileTooLarge = (max: number) =>
+  atFile('file_too_large', `The file is too large: at most ${max} bytes are allowed. Split it into several batches.`)
+const lineTooLong = (line: number, max: number) =>
+  atFile('line_too_long', `This line is too long: at most ${max} bytes are allowed.`, line)
