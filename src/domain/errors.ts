@@ -96,3 +96,8 @@ export const broken = () =>
     null,
     'The server had an error while processing your request. The log of the server has the details under the request id.',
   )
+export const badAddress = () =>
+  invalid(
+    'input_file_id',
+    "Invalid 'input_file_id': expected the id of an uploaded file ('file-...') or the address of an object in a bucket that this project may use, without a query string, fragment or user.",
+  )
