@@ -24,6 +24,8 @@ export interface Blobs {
   compose(name: string, parts: readonly BlobRange[], signal?: AbortSignal): Promise<number>
   /** Deletes; names that do not exist are no error. */
   delete(names: readonly string[]): Promise<void>
+  /** Removes what puts left half written that were killed: what has not been written to since `olderThan` (ms). */
+  sweepTemporary(olderThan: number): Promise<void>
   list(prefix: string): AsyncIterable<{ readonly name: string; readonly bytes: number; readonly changedAt: number }>
 }
 
@@ -36,4 +38,10 @@ export class BlobMissing extends Error {
 /** The disk or the quota is full. */
 export class NoRoom extends Error {
   override name = 'NoRoom'
+}
+
+/** Names are ours: a wrong one is a fault of ours. */
+export function checkBlobName(name: string): string {
+  if (!/^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/.test(name)) throw new Error(`not a blob name: '${name}'`)
+  return name
 }

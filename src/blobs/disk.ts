@@ -1,0 +1,173 @@
+import { constants } from 'node:fs'
+import { open, unlink, type FileHandle } from 'node:fs/promises'
+import { NoRoom, type BlobSource } from './blobs.ts'
+
+/** Writes are gathered to at least this, reads are at most this. */
+const chunkBytes = 1 << 20
+/** How much may be written before the disk is made to work on it, so that the last flush finds little left to do. */
+const flushBytes = 16 << 20
+
+export const codeOf = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+
+/** A full disk is an error of its own; everything else stays what it is. */
+export const fullDisk = (error: unknown): unknown =>
+  codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT'
+    ? new NoRoom('There is no room left on the disk, or the quota is used up.', { cause: error })
+    : error
+
+/** Size and time of a file that was written or opened. */
+export interface Stat {
+  readonly dev: bigint
+  readonly ino: bigint
+  readonly size: bigint
+  readonly mtimeNs: bigint
+}
+
+/**
+ * Writes a file that must not exist yet; its bytes are durable when this resolves (its name only once the directory is synced). A source that fails, or an
+ * abort, leaves no file. NOTE: chunks of the source are held until they are written, so a source must not use the memory of one again.
+ * @throws {NoRoom}
+ */
+export async function writeNew(path: string, mode: number, source: BlobSource, signal?: AbortSignal): Promise<Stat> {
+  signal?.throwIfAborted()
+  const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, mode)
+  try {
+    if (source instanceof Uint8Array) await writeAll(handle, [source])
+    else if (Symbol.asyncIterator in source) await writeStream(handle, source, signal)
+    else await writeAll(handle, source)
+    signal?.throwIfAborted()
+    await handle.datasync()
+    const stat = await handle.stat({ bigint: true })
+    await handle.close()
+    return stat
+  } catch (error) {
+    await handle.close().catch(() => {})
+    await unlink(path).catch(() => {})
+    throw fullDisk(error)
+  }
+}
+
+/** While one gathering of chunks is written and what was written before is flushed, the next one is gathered. */
+async function writeStream(handle: FileHandle, source: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
+  let writing = Promise.resolve()
+  let flushing = Promise.resolve()
+  let gathered: Uint8Array[] = []
+  let gatheredBytes = 0
+  let unflushed = 0
+  const write = async () => {
+    await writing
+    writing = quiet(writeAll(handle, gathered))
+    unflushed += gatheredBytes
+    gathered = []
+    gatheredBytes = 0
+  }
+  try {
+    for await (const chunk of untilAborted(source, signal)) {
+      gathered.push(chunk)
+      gatheredBytes += chunk.length
+      if (gatheredBytes < chunkBytes) continue
+      await write()
+      if (unflushed < flushBytes) continue
+      await flushing
+      flushing = quiet(handle.datasync())
+      unflushed = 0
+    }
+    await write()
+  } finally {
+    await Promise.allSettled([writing, flushing])
+  }
+  await writing
+  await flushing
+}
+
+/** It is awaited later: until then its failure is not an unhandled one. */
+function quiet(promise: Promise<void>): Promise<void> {
+  promise.catch(() => {})
+  return promise
+}
+
+async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[]): Promise<void> {
+  let rest = chunks.length > 64 ? [Buffer.concat(chunks)] : chunks
+  for (;;) {
+    rest = rest.filter((chunk) => chunk.length > 0)
+    if (rest.length === 0) return
+    let { bytesWritten } = await handle.writev(rest)
+    rest = rest.map((chunk) => {
+      const done = Math.min(bytesWritten, chunk.length)
+      bytesWritten -= done
+      return chunk.subarray(done)
+    })
+  }
+}
+
+/** Ends at an abort even while the source is silent. */
+async function* untilAborted<T>(source: AsyncIterable<T>, signal?: AbortSignal): AsyncGenerator<T> {
+  if (!signal) return yield* source
+  let abort = () => {}
+  const aborted = new Promise<never>((_, reject) => (abort = () => reject(signal.reason)))
+  aborted.catch(() => {})
+  signal.addEventListener('abort', abort, { once: true })
+  const iterator = source[Symbol.asyncIterator]()
+  let ended = false
+  try {
+    for (;;) {
+      signal.throwIfAborted()
+      const next = await Promise.race([iterator.next(), aborted])
+      ended = next.done === true
+      if (next.done) return
+      yield next.value
+    }
+  } finally {
+    signal.removeEventListener('abort', abort)
+    // NOTE: not awaited: a generator that waits for its next bytes answers only after them
+    if (!ended) iterator.return?.()?.then(undefined, () => {})
+  }
+}
+
+/** The bytes from `start` up to `end`, in chunks of at most 1 MiB, the next one read ahead. `short` makes the error for a file that ends before. */
+export async function* readChunks(
+  handle: FileHandle,
+  start: number,
+  end: number,
+  short: () => Error,
+  signal?: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const readAt = (at: number) => readExactly(handle, at, Math.min(chunkBytes, end - at), short)
+  let ahead = start < end ? readAt(start) : null
+  try {
+    while (ahead) {
+      const chunk: Buffer = await ahead
+      start += chunk.length
+      ahead = start < end ? readAt(start) : null
+      ahead?.catch(() => {})
+      signal?.throwIfAborted()
+      yield chunk
+      signal?.throwIfAborted()
+    }
+  } finally {
+    await ahead?.catch(() => {})
+  }
+}
+
+export async function readExactly(handle: FileHandle, start: number, bytes: number, short: () => Error): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafeSlow(bytes)
+  for (let at = 0; at < bytes;) {
+    const { bytesRead } = await handle.read(buffer, at, bytes - at, start + at)
+    if (bytesRead === 0) throw short()
+    at += bytesRead
+  }
+  return buffer
+}
+
+/** Makes the names in a directory durable. A file system that cannot do that says EINVAL, and has nothing to offer instead. */
+export async function syncDirectory(directory: string | FileHandle): Promise<void> {
+  const handle = typeof directory === 'string' ? await open(directory, constants.O_RDONLY | constants.O_DIRECTORY) : directory
+  try {
+    await handle.sync()
+  } catch (error) {
+    if (codeOf(error) !== 'EINVAL' && codeOf(error) !== 'ENOTSUP') throw fullDisk(error)
+  } finally {
+    if (typeof directory === 'string') await handle.close()
+  }
+}
