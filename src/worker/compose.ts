@@ -3,7 +3,7 @@
  * added any more; its results are joined from what the rows say and written whole; one transaction publishes them. Each step can be done again by the next
  * composer: bytes follow from committed rows alone, and names are reserved before anything appears under them.
  */
-import { isFileId } from '../domain/ids.ts'
+import { isAddress } from '../domain/address.ts'
 import type { Batch } from '../domain/batch.ts'
 import { noSums } from '../domain/usage.ts'
 import { forever, makeBell } from '../kit/forever.ts'
@@ -100,7 +100,7 @@ export function makeComposer(parts: WorkerParts): { run(signal: AbortSignal): Pr
     }
     const elsewhere = walk.troubleSince !== null && clock.now() - walk.troubleSince >= elsewhereAfterMs
     const placed =
-      isFileId(batch.input) || elsewhere
+      !isAddress(batch.input) || elsewhere
         ? await composeFiles(parts, batch, fence, results, signal)
         : await composeObjects(parts, batch, fence, results, signal)
     return placed && { ...placed, ending, sums: sizes.sums, at: clock.now() }

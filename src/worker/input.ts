@@ -1,6 +1,6 @@
 import { openBlobs, openBucket } from '../blobs/open.ts'
 import { BucketDenied, ObjectMissing } from '../blobs/bucket.ts'
-import { locate, type Located } from '../domain/address.ts'
+import { isAddress, locate, type Located } from '../domain/address.ts'
 import type { Batch, PlanError } from '../domain/batch.ts'
 import { isFileId } from '../domain/ids.ts'
 import { listGrants } from '../store/buckets.ts'
@@ -20,7 +20,7 @@ const refused = (code: string, message: string, param: string | null): Input => 
 
 /** Finds the input of a batch: a file of its project, or an object in a bucket granted to it, which must be readable and writable beside (D4). */
 export async function findInput(parts: Pick<WorkerParts, 'db' | 'clock' | 'filesPlace'>, batch: Batch): Promise<Input> {
-  return isFileId(batch.input) ? findUpload(parts, batch) : findObject(parts, batch)
+  return isAddress(batch.input) ? findObject(parts, batch) : findUpload(parts, batch)
 }
 
 async function findUpload(

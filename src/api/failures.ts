@@ -1,0 +1,87 @@
+import type { FastifyError } from 'fastify'
+import { NoRoom } from '../blobs/blobs.ts'
+import { BucketDenied } from '../blobs/bucket.ts'
+import {
+  aboveMaximum,
+  ApiError,
+  belowMinimum,
+  broken,
+  fileTooLarge,
+  invalid,
+  invalidType,
+  invalidValue,
+  missingParameter,
+  noRoom,
+  stringTooLong,
+  tooManyProperties,
+  unavailable,
+} from '../domain/errors.ts'
+import { DbFull, DbUnavailable } from '../store/db.ts'
+
+/** What one failed check of a schema says (ajv, verbose). */
+interface Fault {
+  readonly keyword: string
+  readonly instancePath: string
+  readonly params: Readonly<Record<string, unknown>>
+  readonly data?: unknown
+  readonly propertyName?: string
+}
+
+/** Whatever was thrown, as an answer. `ours`: it is our trouble, to be logged. */
+export function failureOf(error: unknown): { answer: ApiError; ours: boolean } {
+  if (error instanceof ApiError) return { answer: error, ours: false }
+  if (error instanceof NoRoom || error instanceof DbFull) return { answer: noRoom(), ours: true }
+  if (error instanceof DbUnavailable) return { answer: unavailable(), ours: true }
+  if (error instanceof BucketDenied) return { answer: new ApiError(403, null, error.message), ours: true }
+  const known = error instanceof Error ? (error as FastifyError) : null
+  if (known?.validation) return { answer: faultOf(known.validation as unknown as Fault[]), ours: false }
+  if (known?.code === 'FST_REQ_FILE_TOO_LARGE') return { answer: fileTooLarge(0), ours: false }
+  const status = known?.statusCode
+  if (known && status !== undefined && status >= 400 && status < 500)
+    return { answer: new ApiError(status === 413 || status === 415 ? status : 400, null, known.message), ours: false }
+  return { answer: broken(), ours: true }
+}
+
+/** The most telling of the faults: a union (`null` or something) fails in each of its branches; what lies deepest is what was meant. */
+function faultOf(faults: readonly Fault[]): ApiError {
+  const telling = faults.filter((f) => f.keyword !== 'anyOf' && f.params.type !== 'null')
+  const fault = telling.toSorted((a, b) => depth(b) - depth(a))[0] ?? faults[0]
+  if (!fault) return invalid('body', 'The request is not valid.')
+  const param = fault.instancePath
+    .split('/')
+    .slice(1)
+    .map((p) => p.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .join('.')
+  switch (fault.keyword) {
+    case 'required':
+      return missingParameter([param, String(fault.params.missingProperty)].filter(Boolean).join('.'))
+    case 'type':
+      return param === ''
+        ? invalid('body', 'Send a JSON object as the body of the request.')
+        : invalidType(param, article(String(fault.params.type)), article(typeOf(fault.data)))
+    case 'const':
+      return invalidValue(param, String(fault.data), [String(fault.params.allowedValue)])
+    case 'minimum':
+      return belowMinimum(param, Number(fault.params.limit), Number(fault.data))
+    case 'maximum':
+      return aboveMaximum(param, Number(fault.params.limit), Number(fault.data))
+    case 'maxProperties':
+      return tooManyProperties(param, Number(fault.params.limit), Object.keys(Object(fault.data)).length)
+    case 'maxLength':
+      return stringTooLong(
+        fault.propertyName === undefined ? param : `${param}.${fault.propertyName.slice(0, 64)}`,
+        Number(fault.params.limit),
+        (fault.propertyName ?? String(fault.data)).length,
+      )
+    default:
+      return invalid(param || 'body', `Invalid '${param || 'body'}'.`)
+  }
+}
+
+const depth = (fault: Fault): number =>
+  fault.instancePath.split('/').length +
+  (fault.propertyName === undefined ? 0 : 1) +
+  (fault.keyword === 'propertyNames' ? -10 : 0)
+
+const typeOf = (value: unknown): string => (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value)
+const article = (type: string): string => (type === 'null' ? type : /^[aeio]/.test(type) ? `an ${type}` : `a ${type}`)

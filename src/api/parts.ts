@@ -1,0 +1,35 @@
+import type { Blobs } from '../blobs/blobs.ts'
+import type { Caller } from '../auth/caller.ts'
+import type { Events } from '../events.ts'
+import type { Clock } from '../kit/clock.ts'
+import type { Metrics } from '../kit/metrics.ts'
+import type { Db } from '../store/db.ts'
+
+/** What the API is given. */
+export interface ApiParts {
+  readonly db: Db
+  readonly files: Blobs
+  readonly clock: Clock
+  readonly events: Events
+  readonly metrics: Metrics
+  readonly randomBytes: (n: number) => Uint8Array
+  readonly newUuid: () => string
+  /** Reasons why it cannot serve right now; empty when it can. */
+  readonly readiness: () => Promise<readonly string[]>
+  readonly limits: ApiLimits
+  readonly version: string
+}
+
+export interface ApiLimits {
+  readonly maxFileBytes: number
+  /** Completion windows that may be asked for. */
+  readonly windows: readonly string[]
+  /** How long uploads and output files are kept. */
+  readonly fileMs: number
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    caller: Caller
+  }
+}

@@ -1,0 +1,24 @@
+import { aboveMaximum, belowMinimum, invalidType, invalidValue } from '../domain/errors.ts'
+
+export interface PageQuery {
+  readonly after?: string
+  readonly limit?: string
+  readonly order?: string
+  readonly purpose?: string
+}
+
+/** A whole number in its bounds, or the contract's error. */
+export function parseLimit(text: string | undefined, { most, otherwise }: { most: number; otherwise: number }): number {
+  if (text === undefined) return otherwise
+  if (!/^-?\d{1,15}$/.test(text)) throw invalidType('limit', 'an integer', text === '' ? 'an empty string' : 'a string')
+  const limit = Number(text)
+  if (limit < 1) throw belowMinimum('limit', 1, limit)
+  if (limit > most) throw aboveMaximum('limit', most, limit)
+  return limit
+}
+
+export function parseOrder(text: string | undefined): 'asc' | 'desc' {
+  if (text === undefined || text === 'desc') return 'desc'
+  if (text === 'asc') return 'asc'
+  throw invalidValue('order', text, ['asc', 'desc'])
+}

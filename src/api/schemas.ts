@@ -1,0 +1,115 @@
+import { Type, type Static } from '@sinclair/typebox'
+
+/** One schema checks a request, is its type here, and stands in /openapi.json. */
+const secondsKept = Type.Integer({ minimum: 3600, maximum: 2_592_000 })
+const expiry = Type.Object({ anchor: Type.Literal('created_at'), seconds: secondsKept })
+
+export const createBatchBody = Type.Object({
+  input_file_id: Type.String({
+    description: "The id of an uploaded file ('file-...') or the address of an object: s3://bucket/key, https://bucket.host/key",
+  }),
+  endpoint: Type.String({ description: 'Every line of the file must name it as its url' }),
+  completion_window: Type.String({ description: '24h, or what the operator allows besides' }),
+  metadata: Type.Optional(
+    Type.Union([
+      Type.Null(),
+      Type.Object(
+        {},
+        { maxProperties: 16, propertyNames: { maxLength: 64 }, additionalProperties: Type.String({ maxLength: 512 }) },
+      ),
+    ]),
+  ),
+  output_expires_after: Type.Optional(Type.Union([Type.Null(), expiry])),
+  idempotency_key: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
+})
+export type CreateBatchBody = Static<typeof createBatchBody> & { metadata?: Record<string, string> | null }
+
+const nullable = (of: ReturnType<typeof Type.String> | ReturnType<typeof Type.Integer>) => Type.Union([of, Type.Null()])
+const time = nullable(Type.Integer({ description: 'seconds since 1970' }))
+const count = Type.Integer({ minimum: 0 })
+
+export const usage = Type.Object({
+  type: Type.String(),
+  seconds: Type.Optional(Type.Number()),
+  input_tokens: count,
+  input_tokens_details: Type.Object({ cached_tokens: count }),
+  output_tokens: count,
+  output_tokens_details: Type.Object({ reasoning_tokens: count }),
+  total_tokens: count,
+})
+
+export const batch = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('batch'),
+  endpoint: Type.String(),
+  model: nullable(Type.String()),
+  errors: Type.Union([
+    Type.Null(),
+    Type.Object({
+      object: Type.Literal('list'),
+      data: Type.Array(
+        Type.Object({
+          code: Type.String(),
+          message: Type.String(),
+          param: nullable(Type.String()),
+          line: nullable(Type.Integer()),
+        }),
+      ),
+    }),
+  ]),
+  input_file_id: Type.String(),
+  completion_window: Type.String(),
+  status: Type.String(),
+  output_file_id: nullable(Type.String()),
+  error_file_id: nullable(Type.String()),
+  created_at: Type.Integer(),
+  in_progress_at: time,
+  expires_at: Type.Integer(),
+  finalizing_at: time,
+  completed_at: time,
+  failed_at: time,
+  expired_at: time,
+  cancelling_at: time,
+  cancelled_at: time,
+  request_counts: Type.Object({ total: count, completed: count, failed: count }),
+  usage,
+  metadata: Type.Union([Type.Null(), Type.Record(Type.String(), Type.String())]),
+})
+
+export const file = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('file'),
+  purpose: Type.String(),
+  filename: Type.String(),
+  bytes: count,
+  created_at: Type.Integer(),
+  expires_at: time,
+  status: Type.String(),
+  status_details: Type.Null(),
+})
+
+export const model = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('model'),
+  created: Type.Integer(),
+  owned_by: Type.String(),
+})
+export const deletedFile = Type.Object({ id: Type.String(), object: Type.Literal('file'), deleted: Type.Boolean() })
+
+export const listOf = (of: typeof batch | typeof file | typeof model) =>
+  Type.Object({
+    object: Type.Literal('list'),
+    data: Type.Array(of),
+    first_id: Type.Optional(nullable(Type.String())),
+    last_id: Type.Optional(nullable(Type.String())),
+    has_more: Type.Optional(Type.Boolean()),
+  })
+
+/** Query strings come as text and are read by `query.ts`, which says what is wrong in the contract's words; here they are described. */
+export const pageQuery = Type.Object({
+  after: Type.Optional(Type.String({ description: 'the last id of the page before' })),
+  limit: Type.Optional(Type.String()),
+  order: Type.Optional(Type.String()),
+  purpose: Type.Optional(Type.String()),
+})
+export const idParams = Type.Object({ id: Type.String() })

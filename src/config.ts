@@ -1,0 +1,114 @@
+/** Settings: flag, then `NIGHTSHIFT_...` variable, then the settings file, then default. One table (`config/options.ts`) makes all of them. */
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { parseBackend, parseBackendUrl, parseBucket, type BackendEntry, type BucketEntry } from './config/backends.ts'
+import { SettingsError } from './config/error.ts'
+import { noFile, readSettingsFile, type Env } from './config/file.ts'
+import { flagOf, options, variableOf, type Option, type OptionName, type Values } from './config/options.ts'
+
+export interface Settings extends Values {
+  readonly backends: readonly BackendEntry[]
+  readonly buckets: readonly BucketEntry[]
+}
+
+/** What a command line gave: option names to texts, and the repeatable `--backend`. */
+export interface Given {
+  readonly config?: string
+  readonly backend?: readonly string[]
+  readonly flags: Readonly<Partial<Record<OptionName, string>>>
+}
+
+const defaultFile = 'nightshift.yaml'
+
+/** @throws {SettingsError} */
+export function loadSettings({ config, backend = [], flags }: Given, env: Env): Settings {
+  const path = config ?? env.NIGHTSHIFT_CONFIG ?? (existsSync(defaultFile) ? defaultFile : null)
+  const file = path === null ? noFile : readSettingsFile(path, readFile(path), env)
+  const values: Record<string, unknown> = {}
+  for (const [name, option] of Object.entries(options) as [OptionName, Option<unknown>][]) {
+    const [text, where] =
+      flags[name] !== undefined
+        ? [flags[name], flagOf(name)]
+        : env[variableOf(name)] !== undefined
+          ? [env[variableOf(name)], variableOf(name)]
+          : [file.values.get(name), `${path}: ${option.at}`]
+    values[name] = text === undefined ? option.otherwise : parsed(option, text, where)
+  }
+  const key = env.NIGHTSHIFT_BACKEND_KEY ?? null
+  const fromFlags = backend.map((url) => ({
+    url: parseBackendUrl(url, '--backend'),
+    key,
+    headers: {},
+    models: null,
+    endpoints: null,
+    maxInFlight: null,
+  }))
+  const fromEnv = (env.NIGHTSHIFT_BACKEND ?? '')
+    .split(',')
+    .filter(Boolean)
+    .map((url) => ({
+      ...fromFlags[0],
+      url: parseBackendUrl(url.trim(), 'NIGHTSHIFT_BACKEND'),
+      key,
+      headers: {},
+      models: null,
+      endpoints: null,
+      maxInFlight: null,
+    }))
+  const fromFile = file.backends.map((entry) => parseBackend(entry, `${path}: backends`))
+  const settings: Settings = {
+    ...(values as unknown as Values),
+    backends: fromFlags.length > 0 ? fromFlags : fromEnv.length > 0 ? fromEnv : fromFile,
+    buckets: file.buckets.map((entry) => parseBucket(entry, `${path}: buckets`, dirname(resolve(path ?? '.')))),
+  }
+  check(settings)
+  return settings
+}
+
+function readFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    throw new SettingsError(`The settings file ${path} cannot be read.`)
+  }
+}
+
+const forms: Record<Option<unknown>['kind'], string> = {
+  text: 'one of the values that it may have',
+  whole: 'a whole number',
+  bytes: 'bytes, such as 200MB or 8MiB',
+  time: 'a time, such as 250ms, 10s or 24h',
+  list: 'values separated by commas',
+}
+
+function parsed(option: Option<unknown>, text: string, where: string): unknown {
+  const value = option.parse(text)
+  if (value === undefined) throw new SettingsError(`${where}: '${text}' is not ${forms[option.kind]}. ${option.help}.`)
+  return value
+}
+
+/** Settings that contradict each other. */
+function check(s: Settings): void {
+  const no = (what: string) => {
+    throw new SettingsError(what)
+  }
+  if (/^postgres(ql)?:/.test(s.database))
+    no(`${flagOf('database')}: PostgreSQL comes with a later version. Leave it out to use SQLite in the data folder.`)
+  if (/^s3:/.test(s.blobs)) no(`${flagOf('blobs')}: S3 comes with a later version. Leave it out, or name a folder.`)
+  if (s.database !== '')
+    no(
+      `${flagOf('database')}: '${s.database}' is not a database that this version knows. Leave it out to use SQLite in the data folder.`,
+    )
+  if (s.leaseRenew * 2 > s.lease)
+    no(`${flagOf('leaseRenew')} must be at most half of ${flagOf('lease')}: a lease must outlast one renewal that fails.`)
+  if (s.lease < 3000) no(`${flagOf('lease')} must be at least 3s.`)
+  if (s.backoffBase > s.backoffMax) no(`${flagOf('backoffBase')} is longer than ${flagOf('backoffMax')}.`)
+  if (s.maxLineBytes > s.maxFileBytes)
+    no(`${flagOf('maxLineBytes')} is more than ${flagOf('maxFileBytes')}: no line could be so long.`)
+  if (s.suffixOutput === s.suffixError)
+    no(`${flagOf('suffixOutput')} and ${flagOf('suffixError')} are the same: the two results would have one name.`)
+  if (s.suffixOutput.includes('/') || s.suffixError.includes('/'))
+    no(`${flagOf('suffixOutput')} and ${flagOf('suffixError')} may not hold a slash.`)
+  if (s.startInFlight > s.maxInFlight && s.startInFlight !== options.startInFlight.otherwise)
+    no(`${flagOf('startInFlight')} is more than ${flagOf('maxInFlight')}.`)
+}

@@ -1,0 +1,89 @@
+import { isAbsolute, resolve } from 'node:path'
+import type { BucketPlace } from '../domain/grant.ts'
+import { SettingsError } from './error.ts'
+
+/** A backend of the settings; what is null is the default of all. */
+export interface BackendEntry {
+  readonly url: string
+  readonly key: string | null
+  readonly headers: Readonly<Record<string, string>>
+  readonly models: readonly string[] | null
+  readonly endpoints: readonly string[] | null
+  readonly maxInFlight: number | null
+}
+
+/** A bucket of the settings, and the projects (by name or id) that may use it. */
+export interface BucketEntry {
+  readonly bucket: string
+  readonly place: BucketPlace
+  readonly projects: readonly string[]
+}
+
+/** With or without `/v1`, no slash at the end. */
+export function parseBackendUrl(text: string, where: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (!url || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '' || url.username !== '')
+    throw new SettingsError(
+      `${where}: '${url ? url.origin + url.pathname : text}' is not the address of a backend. Give one such as http://127.0.0.1:8000; its key goes into NIGHTSHIFT_BACKEND_KEY or the settings file.`,
+    )
+  return (url.origin + url.pathname).replace(/\/+$/, '').replace(/\/v1$/, '')
+}
+
+const backendKeys = ['url', 'key', 'headers', 'models', 'endpoints', 'maxInFlight']
+
+export function parseBackend(entry: Record<string, unknown>, where: string): BackendEntry {
+  for (const key of Object.keys(entry))
+    if (!backendKeys.includes(key))
+      throw new SettingsError(`${where}: a backend has no '${key}'. It may have: ${backendKeys.join(', ')}.`)
+  const { url, key = null, headers = {}, models = null, endpoints = null, maxInFlight = null } = entry
+  if (typeof url !== 'string') throw new SettingsError(`${where}: a backend needs a url`)
+  if (key !== null && typeof key !== 'string') throw new SettingsError(`${where}: the key of ${url} must be text`)
+  if (typeof headers !== 'object' || headers === null)
+    throw new SettingsError(`${where}: the headers of ${url} must be names and values`)
+  if (maxInFlight !== null && !(Number.isInteger(maxInFlight) && Number(maxInFlight) >= 1))
+    throw new SettingsError(`${where}: maxInFlight of ${url} must be a whole number from 1`)
+  return {
+    url: parseBackendUrl(url, where),
+    key,
+    headers: Object.fromEntries(Object.entries(headers).map(([k, v]) => [k, String(v)])),
+    models: texts(models, where, 'models'),
+    endpoints: texts(endpoints, where, 'endpoints'),
+    maxInFlight: maxInFlight === null ? null : Number(maxInFlight),
+  }
+}
+
+const bucketKeys = [
+  'bucket',
+  'folder',
+  'projects',
+  'endpoint',
+  'region',
+  'accessKeyId',
+  'secretAccessKey',
+  'prefix',
+  'read',
+  'write',
+  'pathStyle',
+]
+
+export function parseBucket(entry: Record<string, unknown>, where: string, base: string): BucketEntry {
+  for (const key of Object.keys(entry))
+    if (!bucketKeys.includes(key))
+      throw new SettingsError(`${where}: a bucket has no '${key}'. It may have: ${bucketKeys.join(', ')}.`)
+  const { bucket, folder, projects = ['default'] } = entry
+  if (typeof bucket !== 'string' || bucket === '') throw new SettingsError(`${where}: a bucket needs a name`)
+  if (typeof folder !== 'string')
+    throw new SettingsError(`${where}: bucket '${bucket}' needs a folder. Buckets on S3 come with a later version.`)
+  return {
+    bucket,
+    projects: texts(projects, where, 'projects') ?? [],
+    place: { kind: 'folder', folder: isAbsolute(folder) ? folder : resolve(base, folder) },
+  }
+}
+
+function texts(value: unknown, where: string, name: string): readonly string[] | null {
+  if (value === null) return null
+  if (!Array.isArray(value) || value.some((v) => typeof v !== 'string'))
+    throw new SettingsError(`${where}: ${name} must be a list of names`)
+  return value as string[]
+}

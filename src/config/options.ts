@@ -1,0 +1,108 @@
+import { windowMs } from '../domain/batch.ts'
+import { formatBytes, formatTime, parseBytes, parseTime } from './units.ts'
+
+/** One option: from this row come its flag, variable, place in the file, default, help, documentation and type. */
+export interface Option<T> {
+  readonly kind: 'text' | 'whole' | 'bytes' | 'time' | 'list'
+  readonly otherwise: T
+  readonly help: string
+  /** Its path in the settings file. */
+  readonly at: string
+  /** undefined: not of this form. */
+  readonly parse: (text: string) => T | undefined
+  readonly show: (value: T) => string
+}
+
+const text = (at: string, otherwise: string, help: string, allowed?: readonly string[]): Option<string> => ({
+  kind: 'text',
+  at,
+  otherwise,
+  help: allowed ? `${help} (${allowed.join(', ')})` : help,
+  parse: (t) => (!allowed || allowed.includes(t) ? t : undefined),
+  show: (v) => v || 'none',
+})
+const whole = (at: string, otherwise: number, help: string, least = 1): Option<number> => ({
+  kind: 'whole',
+  at,
+  otherwise,
+  help,
+  parse: (t) => (/^\d{1,15}$/.test(t) && Number(t) >= least ? Number(t) : undefined),
+  show: String,
+})
+const bytes = (at: string, otherwise: number, help: string): Option<number> => ({
+  kind: 'bytes',
+  at,
+  otherwise,
+  help,
+  parse: (t) => parseBytes(t) || undefined,
+  show: formatBytes,
+})
+const time = (at: string, otherwise: number, help: string): Option<number> => ({
+  kind: 'time',
+  at,
+  otherwise,
+  help,
+  parse: (t) => parseTime(t) ?? undefined,
+  show: formatTime,
+})
+const list = (
+  at: string,
+  otherwise: readonly string[],
+  help: string,
+  valid: (item: string) => boolean = () => true,
+): Option<readonly string[]> => ({
+  kind: 'list',
+  at,
+  otherwise,
+  help,
+  parse: (t) => (t.split(',').every((item) => valid(item.trim())) ? t.split(',').map((item) => item.trim()) : undefined),
+  show: (v) => v.join(',') || 'none',
+})
+const MiB = 1024 * 1024
+const s = 1000
+
+export const options = {
+  host: text('host', '127.0.0.1', 'Address to listen on'),
+  port: whole('port', 8090, 'Port to listen on; 0 takes a free one', 0),
+  data: text('data', './nightshift-data', 'Folder for the database, files, scratch and bucket folders'),
+  database: text('database', '', 'Database; none: a SQLite file in the data folder'),
+  blobs: text('blobs', '', 'Folder for files and scratch; none: in the data folder'),
+  workers: whole('workers', 1, 'Workers in this process; 0 is an API alone', 0),
+  windows: list('windows', ['24h'], 'Completion windows that may be asked for, 1h to 14d', (w) => {
+    const ms = windowMs(w)
+    return ms !== null && ms <= 14 * 86_400_000
+  }),
+  maxBatchLines: whole('limits.batchLines', 50_000, 'Lines a batch may have'),
+  maxFileBytes: bytes('limits.fileBytes', 200_000_000, 'Bytes a file may have, unpacked'),
+  maxLineBytes: bytes('limits.lineBytes', 32 * MiB, 'Bytes a line may have'),
+  maxAnswerBytes: bytes('limits.answerBytes', 64 * MiB, 'Bytes an answer may have'),
+  maxInFlight: whole('limits.inFlight', 64, 'Calls open at once to a backend, at most'),
+  startInFlight: whole('dispatch.startInFlight', 32, 'Calls open at once to a backend, at the start'),
+  discoverEvery: time('dispatch.discoverEvery', 60 * s, 'How often backends are asked for their models'),
+  attempts: whole('retry.attempts', 5, 'Tries that may fail before a line has failed'),
+  backoffBase: time('retry.backoffBase', 500, 'First pause before a line is sent again (full jitter)'),
+  backoffMax: time('retry.backoffMax', 60 * s, 'Longest pause before a line is sent again'),
+  connectTimeout: time('timeouts.connect', 5 * s, 'Time to connect to a backend'),
+  firstByteTimeout: time('timeouts.firstByte', 600 * s, 'Time until an answer begins'),
+  answerTimeout: time('timeouts.answer', 1800 * s, 'Time until an answer is whole'),
+  lease: time('lease.length', 15 * s, 'How long a worker holds a shard without renewing'),
+  leaseRenew: time('lease.renew', 5 * s, 'How often a worker renews what it holds'),
+  flushEvery: time('flush.every', s, 'How often results are saved'),
+  flushBytes: bytes('flush.bytes', 8 * MiB, 'Bytes of results that are saved at once'),
+  shardLines: whole('shard.lines', 1000, 'Lines of a shard, at most'),
+  shardBytes: bytes('shard.bytes', 8 * MiB, 'Bytes of a shard, at most'),
+  heldBytes: bytes('heldBytes', 64 * MiB, 'Memory for the shards that a worker holds'),
+  look: time('look', 250, 'How often a worker looks at its batches'),
+  grace: time('grace', 30 * s, 'Time that open calls have to end when the server stops'),
+  suffixOutput: text('outputs.suffixOutput', '-output.jsonl', 'Ending of the name of an output object'),
+  suffixError: text('outputs.suffixError', '-error.jsonl', 'Ending of the name of an error object'),
+  fileExpiry: time('outputs.fileExpiry', 30 * 86_400_000, 'How long uploads and output files are kept'),
+  logLevel: text('log.level', 'info', 'What is logged', ['debug', 'info', 'warn', 'error', 'silent']),
+} satisfies Record<string, Option<never> | Option<string> | Option<number> | Option<readonly string[]>>
+
+export type OptionName = keyof typeof options
+export type Values = { readonly [K in OptionName]: (typeof options)[K] extends Option<infer T> ? T : never }
+
+const kebab = (name: string): string => name.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)
+export const flagOf = (name: string): string => `--${kebab(name)}`
+export const variableOf = (name: string): string => `NIGHTSHIFT_${kebab(name).replaceAll('-', '_').toUpperCase()}`

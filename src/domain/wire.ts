@@ -1,0 +1,70 @@
+import type { Batch } from './batch.ts'
+import type { Usage } from './usage.ts'
+
+const seconds = (ms: number | null): number | null => (ms === null ? null : Math.floor(ms / 1000))
+
+/** The five token fields always; what is billed by duration says so (D18). */
+export const usageWire = (u: Usage) => ({
+  ...(u.durationMs > 0 ? { type: 'duration', seconds: u.durationMs / 1000 } : { type: 'tokens' }),
+  input_tokens: u.inputTokens,
+  input_tokens_details: { cached_tokens: u.cachedTokens },
+  output_tokens: u.outputTokens,
+  output_tokens_details: { reasoning_tokens: u.reasoningTokens },
+  total_tokens: u.totalTokens,
+})
+
+/** A batch as clients see it (contract 3.1): all keys always, what is not set is null, times in whole seconds. */
+export const batchWire = (b: Batch) => ({
+  id: b.id,
+  object: 'batch',
+  endpoint: b.endpoint,
+  model: b.model,
+  errors: b.errors && { object: 'list', data: b.errors },
+  input_file_id: b.input,
+  completion_window: b.completionWindow,
+  status: b.status,
+  output_file_id: b.outputFileId,
+  error_file_id: b.errorFileId,
+  created_at: seconds(b.createdAt),
+  in_progress_at: seconds(b.inProgressAt),
+  expires_at: seconds(b.expiresAt),
+  finalizing_at: seconds(b.finalizingAt),
+  completed_at: seconds(b.completedAt),
+  failed_at: seconds(b.failedAt),
+  expired_at: seconds(b.expiredAt),
+  cancelling_at: seconds(b.cancellingAt),
+  cancelled_at: seconds(b.cancelledAt),
+  request_counts: { total: b.total, completed: b.sums.completed, failed: b.sums.failed },
+  usage: usageWire(b.sums),
+  metadata: b.metadata,
+})
+
+export interface FileFacts {
+  readonly id: string
+  readonly purpose: string
+  readonly filename: string
+  readonly bytes: number
+  readonly createdAt: number
+  readonly expiresAt: number | null
+}
+
+/** A file as clients see it. `status` is deprecated at OpenAI and required all the same; a file is there as soon as it is named. */
+export const fileWire = (f: FileFacts) => ({
+  id: f.id,
+  object: 'file',
+  purpose: f.purpose,
+  filename: f.filename,
+  bytes: f.bytes,
+  created_at: seconds(f.createdAt),
+  expires_at: seconds(f.expiresAt),
+  status: 'processed',
+  status_details: null,
+})
+
+export const listWire = <T extends { readonly id: string }>(data: readonly T[], hasMore: boolean) => ({
+  object: 'list',
+  data,
+  first_id: data[0]?.id ?? null,
+  last_id: data.at(-1)?.id ?? null,
+  has_more: hasMore && data.length > 0,
+})
