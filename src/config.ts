@@ -35,26 +35,19 @@ export function loadSettings({ config, backend = [], flags }: Given, env: Env): 
     values[name] = text === undefined ? option.otherwise : parsed(option, text, where)
   }
   const key = env.NIGHTSHIFT_BACKEND_KEY ?? null
-  const fromFlags = backend.map((url) => ({
-    url: parseBackendUrl(url, '--backend'),
+  const plain = (url: string, where: string): BackendEntry => ({
+    url: parseBackendUrl(url, where),
     key,
     headers: {},
     models: null,
     endpoints: null,
     maxInFlight: null,
-  }))
+  })
+  const fromFlags = backend.map((url) => plain(url, '--backend'))
   const fromEnv = (env.NIGHTSHIFT_BACKEND ?? '')
     .split(',')
     .filter(Boolean)
-    .map((url) => ({
-      ...fromFlags[0],
-      url: parseBackendUrl(url.trim(), 'NIGHTSHIFT_BACKEND'),
-      key,
-      headers: {},
-      models: null,
-      endpoints: null,
-      maxInFlight: null,
-    }))
+    .map((url) => plain(url.trim(), 'NIGHTSHIFT_BACKEND'))
   const fromFile = file.backends.map((entry) => parseBackend(entry, `${path}: backends`))
   const settings: Settings = {
     ...(values as unknown as Values),

@@ -33,7 +33,7 @@ export function readSettingsFile(path: string, text: string, env: Env): FileSett
     for (const { key, value } of map.items) {
       const name = isScalar(key) ? String(key.value) : ''
       const at = prefix + name
-      const line = lineOf((key as { range?: [number] }).range?.[0])
+      const line = lineOf(key.range?.[0])
       const where = `${path}, line ${line}`
       if (at === 'backends' || at === 'buckets')
         lists[at] = entries(filled((value as { toJSON?(): unknown } | null)?.toJSON?.() ?? [], env, where), where, at)

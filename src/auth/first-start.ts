@@ -1,0 +1,107 @@
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { conflicting } from '../domain/address.ts'
+import type { BucketPlace, Grant } from '../domain/grant.ts'
+import type { ProjectId } from '../domain/ids.ts'
+import type { Clock } from '../kit/clock.ts'
+import { listGrants, putGrant, replaceSettingsGrants } from '../store/buckets.ts'
+import type { Db } from '../store/db.ts'
+import { defaultProject, findProject, insertProject, type Project } from '../store/projects.ts'
+import { createKey } from './keys.ts'
+
+export interface FirstStart {
+  readonly projectId: ProjectId
+  /** The key, if this start made it. It is in `credentials` too, and nowhere else. */
+  readonly key: string | null
+  /** The file with url, project and key, readable by its owner alone. */
+  readonly credentials: string
+}
+
+interface Parts {
+  readonly db: Db
+  readonly clock: Clock
+  readonly newUuid: () => string
+  readonly randomBytes: (n: number) => Uint8Array
+}
+interface Wanted {
+  readonly data: string
+  readonly buckets: readonly { readonly bucket: string; readonly place: BucketPlace; readonly projects: readonly string[] }[]
+}
+
+/** Grants that cannot be: says which. */
+export class GrantsInvalid extends Error {
+  override name = 'GrantsInvalid'
+}
+
+/** The first start of a data folder makes the project `default`, its first key and its bucket folder; each start reads the grants of the settings and says where it listens. */
+export async function prepareProjects(parts: Parts, settings: Wanted, url: string): Promise<FirstStart> {
+  const { db } = parts
+  const folder = resolve(settings.data)
+  const project = (await defaultProject(db)) ?? (await makeProject(parts, folder, 'default', true))
+  await grantSettings(db, settings)
+  const credentials = join(folder, 'credentials.json')
+  const known = await readCredentials(credentials)
+  const key =
+    known === null
+      ? (
+          await createKey(db, {
+            id: parts.newUuid(),
+            projectId: project.id,
+            name: 'first',
+            createdAt: parts.clock.now(),
+            randomBytes: parts.randomBytes,
+          })
+        ).secret
+      : null
+  await writeWhole(credentials, { url, project: project.id, key: key ?? known })
+  return { projectId: project.id, key, credentials }
+}
+
+/** A project and a bucket folder of its own: `default` for the default project, its id for others. */
+export async function makeProject(
+  { db, clock, newUuid }: Pick<Parts, 'db' | 'clock' | 'newUuid'>,
+  folder: string,
+  name: string,
+  isDefault = false,
+): Promise<Project> {
+  const project: Project = { id: newUuid() as ProjectId, name, isDefault, createdAt: clock.now() }
+  const bucket = isDefault ? 'default' : project.id
+  const place: BucketPlace = { kind: 'folder', folder: join(folder, 'buckets', bucket) }
+  await mkdir(place.folder, { recursive: true })
+  await db.tx(async (tx) => {
+    await insertProject(tx, project)
+    await putGrant(tx, { projectId: project.id, bucket, place }, 'own')
+  })
+  return project
+}
+
+async function grantSettings(db: Db, { buckets }: Wanted): Promise<void> {
+  const grants: Grant[] = []
+  for (const { bucket, place, projects } of buckets)
+    for (const name of projects) {
+      const project = await findProject(db, name)
+      if (!project)
+        throw new GrantsInvalid(
+          `Bucket '${bucket}' is granted to project '${name}', which does not exist. Create it with: nightshift projects create ${name}`,
+        )
+      grants.push({ projectId: project.id, bucket, place })
+    }
+  const kept = (await listGrants(db, null)).filter((g) => g.source !== 'settings')
+  const problem = conflicting([...kept, ...grants])
+  if (problem) throw new GrantsInvalid(`The buckets of the settings contradict each other: ${problem}.`)
+  await replaceSettingsGrants(db, grants)
+}
+
+async function readCredentials(path: string): Promise<string | null> {
+  try {
+    const { key } = JSON.parse(await readFile(path, 'utf8')) as { key?: unknown }
+    return typeof key === 'string' ? key : null
+  } catch {
+    return null
+  }
+}
+
+async function writeWhole(path: string, content: object): Promise<void> {
+  await writeFile(`${path}.new`, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 })
+  await rename(`${path}.new`, path)
+}
