@@ -123,8 +123,8 @@ test.skipIf(!hasSecondKey || !hasProjectId)(
 
 test.skipIf(!hasBucket)('124: an s3:// address is taken literally', async ({ subject }) => {
   const folder = newMark()
-  const batch = await runObject(subject, `${folder}/a%2Fb+c.jsonl`, threeLines())
-  expect(batch.output_file_id).toBe(inBucket(subject).address(`${folder}/a%2Fb+c-output.jsonl`))
+  const batch = await runObject(subject, `${folder}/a%2Fb+c?d=e#f.jsonl`, threeLines())
+  expect(batch.output_file_id).toBe(inBucket(subject).address(`${folder}/a%2Fb+c?d=e#f-output.jsonl`))
 })
 
 async function expectFailedAtPlan(subject: Subject, input_file_id: string): Promise<Batch> {
@@ -199,19 +199,22 @@ test('126: an address that is not granted is refused, stored nowhere and never c
   listener.close()
 })
 
-test.skipIf(!hasBucket)(
-  '126: a query string, a fragment or a bucket of somebody else is refused in the same words',
+test('126: what is refused is not repeated: a signature stays out of the answer', async ({ subject }) => {
+  const input_file_id = 'https://somewhere.example.com/b/in.jsonl?X-Amz-Signature=abcdef0123'
+  const refused = expectRefused(await tryCreate(subject, { input_file_id }), 400, {
+    code: 'invalid_value',
+    param: 'input_file_id',
+  })
+  expect(refused.message).not.toContain('abcdef0123')
+})
+
+test.skipIf(!hasSecondKey || !hasProjectId)(
+  '126: a bucket of somebody else is refused in the same words as one that nobody has',
   async ({ subject }) => {
-    const address = await putObject(subject, `${newMark()}.jsonl`, threeLines().text)
-    const refused = async (input_file_id: string) =>
-      expectRefused(await tryCreate(subject, { input_file_id }), 400, { code: 'invalid_value', param: 'input_file_id' })
-    expect((await refused(`${address}?X-Amz-Signature=abcdef0123`)).message).not.toContain('abcdef0123')
-    await refused(`${address}#top`)
-    const never = await refused('s3://bucket-that-nobody-has/in.jsonl')
-    if (subject.other?.projectId) {
-      const { message } = await refused(`s3://${subject.other.projectId}/in.jsonl`)
-      expect(message.replaceAll(subject.other.projectId, 'bucket-that-nobody-has')).toBe(never.message)
-    }
+    const refused = async (bucket: string) =>
+      expectRefused(await tryCreate(subject, { input_file_id: `s3://${bucket}/in.jsonl` }), 400, { param: 'input_file_id' })
+    const theirs = subject.other?.projectId ?? ''
+    expect((await refused(theirs)).message.replaceAll(theirs, 'nobodys')).toBe((await refused('nobodys')).message)
   },
 )
 
