@@ -15,7 +15,7 @@ const may: Record<string, readonly string[]> = {
   api: ['domain', 'store', 'blobs', 'auth', 'kit', 'events.ts'],
   'client.ts': ['domain'],
   console: ['domain', 'client.ts'],
-  'config.ts': ['domain', 'kit'],
+  'config.ts': ['domain', 'kit', 'config'],
   config: ['domain', 'kit'],
   'app.ts': ['domain', 'kit', 'store', 'blobs', 'dispatch', 'worker', 'auth', 'api', 'events.ts', 'config.ts', 'config'],
   cli: ['client.ts', 'config.ts', 'config', 'app.ts', 'domain', 'kit'],

@@ -2,7 +2,7 @@ import type { Batch } from '../domain/batch.ts'
 import { makeFileId } from '../domain/ids.ts'
 import type { StoredFile } from '../store/files.ts'
 import { announceUpload, renewUploads } from '../store/uploads.ts'
-import type { Placed, Results } from './compose.ts'
+import type { Placed, Results } from './results.ts'
 import { outputBlobName } from './names.ts'
 import type { WorkerParts } from './parts.ts'
 

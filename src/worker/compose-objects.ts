@@ -3,7 +3,7 @@ import { openBucket } from '../blobs/open.ts'
 import type { Batch } from '../domain/batch.ts'
 import { outputKeys, outputKeysWithId } from '../domain/output-names.ts'
 import { outputsOf, recordStaged, releaseOutputs, reserveOutputs, type Output, type OutputName } from '../store/outputs.ts'
-import type { Placed, Results } from './compose.ts'
+import type { Placed, Results } from './results.ts'
 import { locateInput } from './input.ts'
 import type { WorkerParts } from './parts.ts'
 

@@ -16,6 +16,7 @@ import { composeFiles } from './compose-files.ts'
 import { composeObjects } from './compose-objects.ts'
 import { errorLines, outputLines } from './joined.ts'
 import type { WorkerParts } from './parts.ts'
+import type { Results } from './results.ts'
 import { underLease } from './walk-lease.ts'
 
 const atOnce = 4
@@ -23,15 +24,6 @@ const atOnce = 4
 const holdersGraceMs = 1500
 /** D27: results that cannot get into the bucket for so long are published as files. */
 const elsewhereAfterMs = 24 * 3_600_000
-
-/** What there is to write of a batch, as streams that can be opened again. */
-export interface Results {
-  readonly output: ((signal: AbortSignal) => AsyncIterable<Buffer>) | null
-  readonly error: ((signal: AbortSignal) => AsyncIterable<Buffer>) | null
-  /** Every line has its result, so the bytes are the same whoever composes and however the batch ends. */
-  readonly whole: boolean
-}
-export type Placed = Pick<Publication, 'outputFileId' | 'errorFileId' | 'files' | 'objects' | 'objectsExpireAt'>
 
 export function makeComposer(parts: WorkerParts): { run(signal: AbortSignal): Promise<void> } {
   const { db, scratch, clock, log, events, owner, settings } = parts

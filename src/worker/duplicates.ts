@@ -1,7 +1,7 @@
 import { splitLines } from '../blobs/lines.ts'
-import type { Hash } from '../domain/custom-id-hash.ts'
 import { shown, type LineChecker } from '../domain/line.ts'
-import { hashOfId, type PlanSpec } from './plan.ts'
+import { hashOfId, type Hash } from '../domain/custom-id-hash.ts'
+import type { PlanSpec } from './plan-spec.ts'
 import type { PlanErrors } from './plan-errors.ts'
 
 /** Ids that may have a twin are kept to be compared, up to so many; a file with more of them is refused whatever the rest is, and then equal hashes are enough. */

@@ -5,7 +5,7 @@ import type { Batch, PlanError } from '../domain/batch.ts'
 import { isFileId } from '../domain/ids.ts'
 import { listGrants } from '../store/buckets.ts'
 import { findFile } from '../store/files.ts'
-import type { PlanSpec } from './plan.ts'
+import type { PlanSpec } from './plan-spec.ts'
 import type { WorkerParts } from './parts.ts'
 
 /** The input that a plan reads, or what is wrong with it as a whole. */

@@ -4,7 +4,8 @@ import { parentPort } from 'node:worker_threads'
 import { BucketDenied } from '../blobs/bucket.ts'
 import { openBlobs, openBucket } from '../blobs/open.ts'
 import { makeHash } from '../domain/custom-id-hash.ts'
-import { planFile, type PlanResult, type PlanSpec } from './plan.ts'
+import { planFile } from './plan.ts'
+import type { PlanResult, PlanSpec } from './plan-spec.ts'
 
 /** What comes back. An error crosses as its name, text and what the caller must know of it. */
 export type PlanAnswer =

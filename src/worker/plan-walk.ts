@@ -5,7 +5,7 @@ import { cancelledAmong, claimPlan, giveBackWalk, refuseBatch, startBatch, type 
 import { findInput } from './input.ts'
 import { planName } from './names.ts'
 import type { WorkerParts } from './parts.ts'
-import type { PlanResult } from './plan.ts'
+import type { PlanResult } from './plan-spec.ts'
 import { underLease } from './walk-lease.ts'
 
 /** More wait in the planner's own queue, where small files pass big ones. */

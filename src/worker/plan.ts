@@ -1,52 +1,17 @@
 /** Plans one file: streams it once, checks every line, writes the planned lines to one blob, and cuts that into shards. Nothing of it is held but hashes and sizes. */
 import { createGunzip } from 'node:zlib'
 import { Readable } from 'node:stream'
-import type { Blobs, BlobsPlace } from '../blobs/blobs.ts'
-import type { ObjectSeen } from '../blobs/bucket.ts'
+import type { Blobs } from '../blobs/blobs.ts'
 import { splitLines } from '../blobs/lines.ts'
 import type { PlanError } from '../domain/batch.ts'
-import { makeHashList, type Hash } from '../domain/custom-id-hash.ts'
+import { hashOfId, makeHashList, type Hash } from '../domain/custom-id-hash.ts'
 import { endpointOf } from '../domain/endpoints.ts'
-import type { BucketPlace } from '../domain/grant.ts'
 import { makeLineChecker } from '../domain/line.ts'
 import { plannedBytes, planHeaderBytes, writePlanHeader } from '../domain/plan-format.ts'
-import type { ShardSpan } from '../domain/shard.ts'
 import { makeCells } from './cells.ts'
 import { findDuplicates } from './duplicates.ts'
+import type { PlanResult, PlanSpec } from './plan-spec.ts'
 import { collectErrors, type PlanErrors } from './plan-errors.ts'
-
-/** A plan as a plain value: it crosses to a thread. */
-export interface PlanSpec {
-  readonly input:
-    | { readonly kind: 'blob'; readonly place: BlobsPlace; readonly name: string }
-    | {
-        readonly kind: 'object'
-        readonly place: BucketPlace
-        readonly bucket: string
-        readonly key: string
-        readonly seen: ObjectSeen
-      }
-  readonly gzip: boolean
-  readonly target: { readonly place: BlobsPlace; readonly name: string }
-  readonly endpoint: string
-  readonly maxLines: number
-  readonly maxFileBytes: number
-  readonly maxLineBytes: number
-  readonly workers: number
-  readonly shardLines: number
-  readonly shardBytes: number
-}
-
-export type PlanResult =
-  | {
-      readonly kind: 'planned'
-      readonly lines: number
-      readonly bytes: number
-      readonly model: string
-      readonly modelLine: number
-      readonly shards: readonly ShardSpan[]
-    }
-  | { readonly kind: 'refused'; readonly errors: readonly PlanError[] }
 
 export interface PlanParts {
   /** Opens the input anew, as it was seen. */
@@ -129,12 +94,6 @@ async function* eachLine(
   }
   splitter.end()
   yield* pages.rest()
-}
-
-export function hashOfId(hash: Hash, bytes: Buffer, start: number, end: number): number {
-  if (bytes.indexOf(0x5c, start) >= end || !bytes.subarray(start, end).includes(0x5c)) return hash(bytes, start + 1, end - 1)
-  const decoded = Buffer.from(JSON.parse(bytes.toString('utf8', start, end)) as string)
-  return hash(decoded, 0, decoded.length)
 }
 
 async function* gunzipped(source: AsyncIterable<Buffer>, errors: PlanErrors): AsyncGenerator<Buffer> {

@@ -1,8 +1,9 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { BlobMissing, NoRoom } from '../blobs/blobs.ts'
 import { BucketDenied, ObjectChanged, ObjectMissing } from '../blobs/bucket.ts'
+import { startThread } from '../kit/thread.ts'
 import type { PlanAnswer } from './plan-thread.ts'
-import type { PlanResult, PlanSpec } from './plan.ts'
+import type { PlanResult, PlanSpec } from './plan-spec.ts'
 
 /** Runs plans off the thread that dispatches. */
 export interface Planner extends AsyncDisposable {
@@ -58,11 +59,7 @@ export function makePlanner({ threads = 2, smallBytes = 8 * 1024 * 1024 } = {}):
   }
 
   function open(seat: Seat): Worker {
-    const fromSource = import.meta.url.endsWith('.ts')
-    const worker = new Worker(
-      new URL(fromSource ? './plan-thread.ts' : './plan-thread.js', import.meta.url),
-      fromSource ? { execArgv: ['--import', 'tsx'] } : {},
-    )
+    const worker = startThread('./plan-thread', import.meta.url)
     const gone = (error: unknown) => {
       if (seat.worker !== worker) return
       seat.worker = null

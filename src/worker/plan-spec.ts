@@ -1,0 +1,38 @@
+import type { BlobsPlace } from '../blobs/blobs.ts'
+import type { ObjectSeen } from '../blobs/bucket.ts'
+import type { PlanError } from '../domain/batch.ts'
+import type { BucketPlace } from '../domain/grant.ts'
+import type { ShardSpan } from '../domain/shard.ts'
+
+/** A plan as a plain value: it crosses to a thread. */
+export interface PlanSpec {
+  readonly input:
+    | { readonly kind: 'blob'; readonly place: BlobsPlace; readonly name: string }
+    | {
+        readonly kind: 'object'
+        readonly place: BucketPlace
+        readonly bucket: string
+        readonly key: string
+        readonly seen: ObjectSeen
+      }
+  readonly gzip: boolean
+  readonly target: { readonly place: BlobsPlace; readonly name: string }
+  readonly endpoint: string
+  readonly maxLines: number
+  readonly maxFileBytes: number
+  readonly maxLineBytes: number
+  readonly workers: number
+  readonly shardLines: number
+  readonly shardBytes: number
+}
+
+export type PlanResult =
+  | {
+      readonly kind: 'planned'
+      readonly lines: number
+      readonly bytes: number
+      readonly model: string
+      readonly modelLine: number
+      readonly shards: readonly ShardSpan[]
+    }
+  | { readonly kind: 'refused'; readonly errors: readonly PlanError[] }
