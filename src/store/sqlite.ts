@@ -5,7 +5,7 @@ import { DbFull, DbUnavailable, type Db, type Queries, type Row, type Value } fr
 import { makeHints } from './hints.ts'
 import { translate } from './tokens.ts'
 
-const dialect = { nowSql: null, skipLocked: '' }
+const dialect = { nowSql: null, skipLocked: '', parameter: '?' } as const
 /** The driver is synchronous: while it waits for another process's lock, the whole event loop does. So it waits this long and we go on waiting without it. */
 const busyMs = 20
 const busyPauseMs = 15
