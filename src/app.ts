@@ -8,8 +8,10 @@ import { makeApi } from './api/server.ts'
 import type { BlobsPlace } from './blobs/blobs.ts'
 import { openBlobs } from './blobs/open.ts'
 import type { Settings } from './config.ts'
+import { askModels, type Told } from './dispatch/discovery.ts'
 import { makeDispatcher } from './dispatch/dispatcher.ts'
 import type { BackendStatus, DispatchSettings, Dispatcher } from './dispatch/feed.ts'
+import { openTransport } from './dispatch/transport.ts'
 import { makeUuids } from './domain/ids.ts'
 import { makeEvents, type Events } from './events.ts'
 import { systemClock, type Clock } from './kit/clock.ts'
@@ -20,7 +22,7 @@ import type { Db } from './store/db.ts'
 import { holdFolder, type FolderHold } from './store/lock.ts'
 import { forgetBackends, replaceModels } from './store/models.ts'
 import { openDatabase } from './store/open.ts'
-import { takeOver } from './store/walks.ts'
+import { listTroubles, takeOver } from './store/walks.ts'
 import { prepareProjects, type FirstStart } from './auth/first-start.ts'
 import type { WorkerParts } from './worker/parts.ts'
 import { makePlanner } from './worker/planner.ts'
@@ -189,9 +191,32 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
   }
 }
 
+/** Asks each backend of the settings for its models, once. */
+export async function askBackends(settings: Settings): Promise<{ url: string; told: Told }[]> {
+  const one = dispatchSettings(settings)
+  return Promise.all(
+    one.backends.map(async (backend) => {
+      const transport = openTransport(backend, one, systemClock)
+      try {
+        return {
+          url: backend.url,
+          told: backend.models
+            ? { kind: 'models', models: backend.models }
+            : await askModels(transport, AbortSignal.timeout(10_000)),
+        }
+      } finally {
+        await transport.close()
+      }
+    }),
+  )
+}
+
 /** For the operator's commands: the database of a data folder, beside a running server. */
 export const openStore = (settings: Settings, clock: Clock = systemClock): Promise<Db> =>
   openDatabase({ folder: resolve(settings.data), clock })
+
+/** What keeps batches waiting, for `doctor`. */
+export const troubles = (db: Db) => listTroubles(db, 100)
 
 async function readiness(db: Db, dispatcher: Dispatcher, settings: Settings): Promise<string[]> {
   const reasons: string[] = []
@@ -233,3 +258,7 @@ const workerSettings = (s: Settings): WorkerParts['settings'] => ({
   outputFileMs: s.fileExpiry,
   workers: Math.max(1, s.workers),
 })
+
+export { addKey, addProject, showBuckets, showKeys, showProjects, withdrawKey } from './auth/operate.ts'
+export { simulateDefaults, simulateHelp, type SimulateOptions } from './dispatch/simulate/options.ts'
+export { startSimulator } from './dispatch/simulate/simulator.ts'

@@ -18,7 +18,8 @@ const may: Record<string, readonly string[]> = {
   'config.ts': ['domain', 'kit', 'config'],
   config: ['domain', 'kit'],
   'app.ts': ['domain', 'kit', 'store', 'blobs', 'dispatch', 'worker', 'auth', 'api', 'events.ts', 'config.ts', 'config'],
-  cli: ['client.ts', 'config.ts', 'config', 'app.ts', 'domain', 'kit'],
+  'run-file.ts': ['app.ts', 'auth', 'config.ts', 'domain', 'store'],
+  cli: ['run-file.ts', 'client.ts', 'config.ts', 'config', 'app.ts', 'domain', 'kit'],
 }
 const src = join(import.meta.dirname, '../src')
 const roomOf = (file: string) => relative(src, file).split('/')[0] ?? ''

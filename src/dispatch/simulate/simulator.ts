@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { answers, hashOf, promptOf } from './answers.ts'
 import { simulateDefaults, type SimulateOptions } from './options.ts'
-import { makeSlots } from './slots.ts'
+import { makeTurnstile } from './turnstile.ts'
 
 export interface SimulatorStats {
   readonly requests: number
@@ -29,7 +29,7 @@ const bodyBytes = 64 * 1024 * 1024
 
 export async function startSimulator(given: Partial<SimulateOptions> = {}): Promise<Simulator> {
   const options = { ...simulateDefaults, ...given }
-  const slots = makeSlots(options.slots)
+  const slots = makeTurnstile(options.slots)
   const told = new Map<string, number>()
   const ending = new AbortController()
   const totals = { prompt: 0, generation: 0 }

@@ -1,0 +1,58 @@
+import { createReadStream } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { basename } from 'node:path'
+import type { Client } from '../client.ts'
+import { isAddress } from '../domain/address.ts'
+import { exit, Failure, type Exit } from './failure.ts'
+import { describeBatch, type Terminal } from './terminal.ts'
+import { watch } from './watch.ts'
+
+export interface CreateFlags {
+  readonly endpoint?: string
+  readonly window?: string
+  readonly watch?: boolean
+  readonly metadata?: readonly string[]
+}
+
+/** Uploads a file, or takes an object by its address, and makes a batch of it. */
+export async function create(t: Terminal, client: Client, input: string, flags: CreateFlags): Promise<Exit> {
+  const known = isAddress(input) || /^file-[A-Za-z0-9]+$/.test(input)
+  const endpoint = flags.endpoint ?? (known ? undefined : await endpointOf(input))
+  if (endpoint === undefined)
+    throw new Failure('Say which endpoint the lines are for: --endpoint /v1/chat/completions', exit.usage)
+  const inputId = known
+    ? input
+    : (await client.upload({ name: basename(input), stream: () => createReadStream(input, { highWaterMark: 1 << 20 }) })).id
+  const metadata = Object.fromEntries((flags.metadata ?? []).map((pair) => splitPair(pair)))
+  const batch = await client.createBatch({
+    input_file_id: inputId,
+    endpoint,
+    completion_window: flags.window ?? '24h',
+    ...(Object.keys(metadata).length > 0 ? { metadata } : {}),
+  })
+  if (flags.watch) return watch(t, client, batch.id)
+  t.out(t.json ? `${JSON.stringify(batch, null, 2)}\n` : describeBatch(t, batch))
+  return exit.done
+}
+
+function splitPair(pair: string): [string, string] {
+  const at = pair.indexOf('=')
+  if (at < 1) throw new Failure(`--metadata takes name=value, not '${pair}'.`, exit.usage)
+  return [pair.slice(0, at), pair.slice(at + 1)]
+}
+
+const firstLineBytes = 64 * 1024
+
+/** The url that the first line names. */
+export async function endpointOf(path: string): Promise<string | undefined> {
+  const file = await open(path).catch((error: unknown) => {
+    throw new Failure(`${path} cannot be read: ${error instanceof Error ? error.message : 'unknown'}`, exit.usage)
+  })
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(firstLineBytes), 0, firstLineBytes, 0)
+    const [, url] = /"url"\s*:\s*"([^"\\]+)"/.exec(buffer.toString('utf8', 0, bytesRead)) ?? []
+    return url
+  } finally {
+    await file.close()
+  }
+}

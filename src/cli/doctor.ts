@@ -1,0 +1,116 @@
+import { access, constants, mkdir, stat, statfs } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { askBackends, openStore, showBuckets, troubles } from '../app.ts'
+import type { Settings } from '../config.ts'
+import { exit, type Exit } from './failure.ts'
+import type { Terminal } from './terminal.ts'
+
+interface Finding {
+  readonly what: string
+  readonly ok: boolean
+  /** What was seen, and, when it is not right, what to do. */
+  readonly says: string
+}
+
+const leastFreeBytes = 1e9
+
+/** Looks at everything that a server needs and says what is wrong and what to do. */
+export async function doctor(t: Terminal, settings: Settings): Promise<Exit> {
+  const found = [
+    { what: 'settings', ok: true, says: 'can be read' },
+    ...(await checkFolder(settings)),
+    ...(await checkStore(settings)),
+    ...(await checkBackends(settings)),
+    checkClock(),
+  ]
+  if (t.json) t.out(`${JSON.stringify(found, null, 2)}\n`)
+  else for (const { what, ok, says } of found) t.out(`${ok ? 'ok   ' : 'WRONG'}  ${what}: ${says}\n`)
+  return found.every((f) => f.ok) ? exit.done : exit.failed
+}
+
+async function checkFolder({ data }: Settings): Promise<Finding[]> {
+  const folder = resolve(data)
+  try {
+    await mkdir(folder, { recursive: true })
+    await access(folder, constants.W_OK)
+    const { bavail, bsize } = await statfs(folder)
+    const free = bavail * bsize
+    return [
+      {
+        what: 'data folder',
+        ok: free >= leastFreeBytes,
+        says: `${folder}, ${(free / 1e9).toFixed(1)} GB free${free < leastFreeBytes ? ': make room, results are kept there' : ''}`,
+      },
+    ]
+  } catch (error) {
+    return [
+      {
+        what: 'data folder',
+        ok: false,
+        says: `${folder} cannot be written (${text(error)}): change its rights, or name another with --data`,
+      },
+    ]
+  }
+}
+
+async function checkStore(settings: Settings): Promise<Finding[]> {
+  try {
+    const db = await openStore(settings)
+    try {
+      const buckets = await Promise.all(
+        (await showBuckets(db)).map(async ({ bucket, place }): Promise<Finding> => {
+          if (place.kind !== 'folder')
+            return { what: `bucket ${bucket}`, ok: false, says: 'lies on S3, which this version cannot open' }
+          const seen = await stat(place.folder).catch(() => null)
+          const writable = await access(place.folder, constants.W_OK).then(
+            () => true,
+            () => false,
+          )
+          return {
+            what: `bucket ${bucket}`,
+            ok: seen?.isDirectory() === true && writable,
+            says: !seen
+              ? `its folder ${place.folder} is not there: make it`
+              : writable
+                ? place.folder
+                : `its folder ${place.folder} cannot be written: change its rights`,
+          }
+        }),
+      )
+      const waiting = (await troubles(db)).map((w) => ({
+        what: `batch ${w.batchId}`,
+        ok: false,
+        says: `${w.trouble} (since ${new Date(w.since).toISOString()})`,
+      }))
+      return [{ what: 'database', ok: true, says: join(resolve(settings.data), 'nightshift.db') }, ...buckets, ...waiting]
+    } finally {
+      await db[Symbol.asyncDispose]()
+    }
+  } catch (error) {
+    return [{ what: 'database', ok: false, says: text(error) }]
+  }
+}
+
+async function checkBackends(settings: Settings): Promise<Finding[]> {
+  if (settings.backends.length === 0)
+    return [{ what: 'backends', ok: false, says: 'none is set: give one with --backend URL, or in nightshift.yaml' }]
+  return (await askBackends(settings)).map(({ url, told }) => ({
+    what: `backend ${url}`,
+    ok: told.kind === 'models',
+    says:
+      told.kind === 'models'
+        ? `has ${told.models.join(', ') || 'no models'}`
+        : `${told.trouble}: check that it runs, its address and its key`,
+  }))
+}
+
+const checkClock = (): Finding => {
+  const year = new Date().getFullYear()
+  return {
+    what: 'clock',
+    ok: year >= 2025,
+    says: `${new Date().toISOString()}${year >= 2025 ? '' : ': set it, windows and expiries go by it'}`,
+  }
+}
+
+const text = (error: unknown): string => (error instanceof Error ? error.message : String(error))

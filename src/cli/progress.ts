@@ -1,0 +1,55 @@
+import { Presets, SingleBar } from 'cli-progress'
+import type { Terminal } from './terminal.ts'
+
+export interface Seen {
+  readonly status: string
+  readonly total: number
+  readonly completed: number
+  readonly failed: number
+  readonly tokens: number
+}
+
+/** Shows how far a batch is: a bar on a terminal, a line now and then in a pipe, nothing for `--json`. */
+export interface Progress {
+  show(seen: Seen): void
+  end(): void
+}
+
+const lineEveryMs = 5000
+
+export function openProgress(t: Terminal): Progress {
+  const startedAt = performance.now()
+  let bar: SingleBar | null = null
+  let last = { at: -Infinity, status: '' }
+  const pace = (n: number) => Math.round(n / Math.max(0.001, (performance.now() - startedAt) / 1000))
+
+  return {
+    show({ status, total, completed, failed, tokens }) {
+      if (t.json) return
+      const done = completed + failed
+      const facts = { status, failed, lines: pace(done), tokens: pace(tokens) }
+      if (t.isTerminal && total > 0) {
+        if (bar) bar.update(done, facts)
+        else {
+          bar = new SingleBar(
+            {
+              format:
+                '{status} {bar} {value}/{total} | {lines} lines/s | {tokens} tokens/s | {failed} failed | {eta_formatted} left',
+              hideCursor: true,
+              stream: process.stderr,
+            },
+            Presets.shades_classic,
+          )
+          bar.start(total, done, facts)
+        }
+      } else if (status !== last.status || performance.now() - last.at >= lineEveryMs) {
+        last = { at: performance.now(), status }
+        t.err(`${status}${total > 0 ? `: ${done} of ${total} lines, ${failed} failed, ${facts.lines} lines/s` : ''}\n`)
+      }
+    },
+    end() {
+      bar?.stop()
+      bar = null
+    },
+  }
+}

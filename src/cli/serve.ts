@@ -1,0 +1,27 @@
+import { startServe } from '../app.ts'
+import type { Settings } from '../config.ts'
+import { exit, type Exit } from './failure.ts'
+import { onStop } from './stopping.ts'
+import type { Terminal } from './terminal.ts'
+
+/** API and worker, until stopped. */
+export async function serve(t: Terminal, settings: Settings): Promise<Exit> {
+  const stopping = onStop()
+  const app = await startServe(settings)
+  t.err(`Nightshift listens on ${app.url}\n`)
+  if (settings.backends.length === 0) t.err('No backend is set: batches wait. Give one with --backend URL.\n')
+  if (app.first.key !== null) t.err(firstWords(app.url, app.first.key, app.first.credentials))
+  else t.err(`The key is in ${app.first.credentials}\n`)
+  try {
+    await app.run(stopping.signal)
+  } finally {
+    await app[Symbol.asyncDispose]()
+  }
+  return stopping.by() === 'SIGINT' ? exit.stopped : exit.done
+}
+
+/** The key itself is shown on a terminal only. */
+const firstWords = (url: string, key: string, credentials: string): string =>
+  process.stderr.isTTY
+    ? `Made the project "default". To use it from here, paste:\n  export OPENAI_BASE_URL=${url}/v1\n  export OPENAI_API_KEY=${key}\n  curl -H "Authorization: Bearer $OPENAI_API_KEY" $OPENAI_BASE_URL/models\n`
+    : `Made the project "default". Its key is in ${credentials}\n`

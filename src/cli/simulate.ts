@@ -1,0 +1,28 @@
+import { simulateDefaults, startSimulator, type SimulateOptions } from '../app.ts'
+import { exit, Failure, type Exit } from './failure.ts'
+import { onStop } from './stopping.ts'
+import type { Terminal } from './terminal.ts'
+
+/** A simulated inference server, until stopped. */
+export async function simulate(t: Terminal, given: Readonly<Record<string, unknown>>): Promise<Exit> {
+  const stopping = onStop()
+  const options = Object.fromEntries(
+    Object.entries(simulateDefaults).map(([name, otherwise]) => [name, valueOf(name, otherwise, given[name])]),
+  ) as unknown as SimulateOptions
+  await using server = await startSimulator(options)
+  t.out(
+    `A simulated inference server listens on ${server.url} (models: ${options.models.join(', ')}). Its answers are made up.\n`,
+  )
+  await new Promise<void>((resolve) => stopping.signal.addEventListener('abort', () => resolve(), { once: true }))
+  return stopping.by() === 'SIGINT' ? exit.stopped : exit.done
+}
+
+function valueOf(name: string, otherwise: unknown, text: unknown): unknown {
+  if (typeof text !== 'string') return otherwise
+  if (Array.isArray(otherwise)) return text.split(',')
+  if (typeof otherwise === 'string') return text
+  const value = Number(text)
+  if (!Number.isFinite(value) || value < 0 || (name.endsWith('Rate') && value > 1))
+    throw new Failure(`--${name}: '${text}' is not a number that it may have.`, exit.usage)
+  return value
+}
