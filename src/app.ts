@@ -11,7 +11,7 @@ import type { Settings } from './config.ts'
 import { askModels, type Told } from './dispatch/discovery.ts'
 import { makeDispatcher } from './dispatch/dispatcher.ts'
 import type { BackendStatus, DispatchSettings, Dispatcher } from './dispatch/feed.ts'
-import { openTransport } from './dispatch/transport.ts'
+import { makeTransport } from './dispatch/http/transport.ts'
 import { makeUuids } from './domain/ids.ts'
 import { makeEvents, type Events } from './events.ts'
 import { systemClock, type Clock } from './kit/clock.ts'
@@ -194,20 +194,14 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
 /** Asks each backend of the settings for its models, once. */
 export async function askBackends(settings: Settings): Promise<{ url: string; told: Told }[]> {
   const one = dispatchSettings(settings)
+  const transport = makeTransport(one, systemClock)
   return Promise.all(
-    one.backends.map(async (backend) => {
-      const transport = openTransport(backend, one, systemClock)
-      try {
-        return {
-          url: backend.url,
-          told: backend.models
-            ? { kind: 'models', models: backend.models }
-            : await askModels(transport, AbortSignal.timeout(10_000)),
-        }
-      } finally {
-        await transport.close()
-      }
-    }),
+    one.backends.map(async (backend) => ({
+      url: backend.url,
+      told: backend.models
+        ? { kind: 'models', models: backend.models }
+        : await askModels(transport, backend, AbortSignal.timeout(10_000)),
+    })),
   )
 }
 

@@ -1,31 +1,48 @@
-import { backoffMs } from '../domain/backoff.ts'
+import type { Outcome } from '../domain/outcome.ts'
 import type { Clock } from '../kit/clock.ts'
-import type { Transport } from './transport.ts'
+import type { Bell } from '../kit/forever.ts'
+import type { BackendSettings } from './feed.ts'
+import type { Transport } from './http/transport.ts'
+import type { Backend } from './state.ts'
 
-/** What asking a backend for its models came to. */
+/** What `GET /v1/models` says: discovery while a backend is open, the probe while it is not. */
 export type Told =
-  { readonly kind: 'models'; readonly models: readonly string[] } | { readonly kind: 'trouble'; readonly trouble: string }
+  | { readonly kind: 'models'; readonly models: readonly string[] }
+  /** Somebody is there, but what models it has must be said in the settings. */
+  | { readonly kind: 'there'; readonly trouble: string }
+  | { readonly kind: 'away'; readonly trouble: string }
 
-const whileUnknown = { baseMs: 250, maxMs: 5_000 }
-
-export async function askModels(transport: Transport, signal: AbortSignal): Promise<Told> {
-  try {
-    const { status, body } = await transport.get('/v1/models', signal)
-    if (status === 404) return { kind: 'trouble', trouble: 'it has no /v1/models: list its models in the settings' }
-    if (status === 401 || status === 403) return { kind: 'trouble', trouble: `it refuses the key (${status} from /v1/models)` }
-    if (status !== 200) return { kind: 'trouble', trouble: `/v1/models answered ${status}` }
-    const models = parseModels(body)
-    return models
-      ? { kind: 'models', models }
-      : { kind: 'trouble', trouble: '/v1/models answered something that is not a list of models' }
-  } catch (error) {
-    return { kind: 'trouble', trouble: `it cannot be reached (${codeOf(error)})` }
+export function readTold(outcome: Outcome): Told {
+  switch (outcome.kind) {
+    case 'answered': {
+      const { status } = outcome
+      if (status === 401 || status === 403) return { kind: 'there', trouble: `it refuses the key (${status} from /v1/models)` }
+      if (status >= 500) return { kind: 'away', trouble: `it answers ${status}` }
+      const models = status === 200 ? parseModels(Buffer.concat(outcome.body)) : null
+      if (models) return { kind: 'models', models }
+      return {
+        kind: 'there',
+        trouble: `its /v1/models (${status}) is not a list of models: list them in the settings ("models: [...]")`,
+      }
+    }
+    case 'too-large':
+      return { kind: 'there', trouble: 'its list of models is too large: list them in the settings ("models: [...]")' }
+    case 'timeout':
+      return {
+        kind: 'away',
+        trouble: outcome.phase === 'connect' ? 'it does not accept connections in time' : 'it does not answer in time',
+      }
+    case 'unreachable':
+    case 'broken':
+      return { kind: 'away', trouble: `it cannot be reached (${outcome.message})` }
+    case 'ours':
+      return { kind: 'away', trouble: `this machine cannot connect (${outcome.message})` }
   }
 }
 
-function parseModels(body: string): string[] | null {
+function parseModels(body: Buffer): string[] | null {
   try {
-    const { data } = JSON.parse(body) as { data?: unknown }
+    const { data } = JSON.parse(body.toString()) as { data?: unknown }
     if (!Array.isArray(data)) return null
     return data
       .map((m: unknown) => (typeof m === 'object' && m !== null && 'id' in m ? m.id : null))
@@ -35,31 +52,41 @@ function parseModels(body: string): string[] | null {
   }
 }
 
-const codeOf = (error: unknown): string =>
-  error instanceof Error
-    ? 'code' in error && typeof error.code === 'string'
-      ? error.code
-      : error.cause
-        ? codeOf(error.cause)
-        : error.name
-    : 'unknown'
+export interface WatchParts {
+  readonly clock: Clock
+  readonly everyMs: number
+  /** How long to the next probe, after so many in vain. */
+  readonly probeMs: (failures: number) => number
+  readonly told: (told: Told) => void
+  /** Rung when the backend is shut. */
+  readonly bell: Bell
+}
 
-/** Asks again and again: soon while nothing is known, then at leisure. */
-export async function discover(
-  {
-    transport,
-    clock,
-    random,
-    everyMs,
-    told,
-  }: { transport: Transport; clock: Clock; random: () => number; everyMs: number; told: (told: Told) => void },
+/** Asks once, for an operator who wants to know. */
+export async function askModels(transport: Transport, backend: BackendSettings, signal: AbortSignal): Promise<Told> {
+  const wire = transport(backend, () => {})
+  try {
+    return readTold((await wire.ask('/v1/models', signal)) ?? { kind: 'timeout', phase: 'first-byte' })
+  } finally {
+    await wire.close()
+  }
+}
+
+/** Asks a backend until stopped: now and then while it is open, with growing pauses while it is shut. One whose models are listed is asked only as a probe. */
+export async function watch(
+  backend: Backend,
+  { clock, everyMs, probeMs, told, bell }: WatchParts,
   signal: AbortSignal,
 ): Promise<void> {
   for (let failures = 0; !signal.aborted;) {
-    const answer = await askModels(transport, signal)
-    if (signal.aborted) return
-    told(answer)
-    failures = answer.kind === 'models' ? 0 : failures + 1
-    await clock.sleep(failures === 0 ? everyMs : 100 + backoffMs(failures, whileUnknown, random), signal)
+    if (!backend.open || backend.settings.models === null) {
+      const outcome = await backend.wire.ask('/v1/models', signal)
+      if (outcome) told(readTold(outcome))
+    }
+    if (backend.open) {
+      failures = 0
+      await bell.wait(everyMs, signal)
+    }
+    if (!backend.open) await clock.sleep(probeMs(failures++), signal)
   }
 }

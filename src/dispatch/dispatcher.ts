@@ -1,292 +1,288 @@
 /**
- * Sends lines and keeps the backends full. Lanes pull: whenever a call ends, a feed is woken, a gate opens or a wait is over, the lane takes the next line that
- * the schedule has for it. A taken line ends exactly once: in `settle` or in `stopped`.
+ * Sends lines and keeps the backends full. Lanes pull: whenever a call ends, a feed is woken, a wait is over or a gate opens, the next line in turn goes out.
+ * A taken line ends exactly once, in `settle` or in `stopped`. Where a flight can be, and how it gets there:
+ *
+ *   take ─▶ ready ─▶ out ─▶ over (settled)         out ─▶ waiting ─▶ ready          it is sent again, later
+ *                    out ─▶ judged ─▶ waiting      it broke alone                   judged ─▶ ready     its backend died
+ *   ready ─▶ draining ─▶ out                       it goes alone                    anywhere ─▶ over    its signal aborted (stopped)
  */
-import type { Outcome } from '../domain/outcome.ts'
-import { adapt as plainAdapt, type Adapt } from '../domain/lane.ts'
-import { endingOf, retryWaitMs, verdict } from '../domain/retry.ts'
+import { backoffMs } from '../domain/backoff.ts'
+import { adapt as follow, meaningOf, type Adapt } from '../domain/lane.ts'
+import type { Ending, Outcome } from '../domain/outcome.ts'
+import { decide } from '../domain/retry.ts'
 import type { Events } from '../events.ts'
 import type { Clock } from '../kit/clock.ts'
-import { makeBreaks } from './breaks.ts'
-import { makeDelays } from './delays.ts'
-import { discover, type Told } from './discovery.ts'
-import type { BackendSettings, DispatchSettings, Dispatcher, Feed } from './feed.ts'
+import { makeBell } from '../kit/forever.ts'
+import { endingOf } from './http/answer.ts'
+import { judgeBreak, togetherMs } from './deaths.ts'
+import { watch, type Told } from './discovery.ts'
+import { makeDue } from './due.ts'
+import type { BackendSettings, DispatchSettings, Dispatcher } from './feed.ts'
+import { board, land, leave, makeReady, makeStops } from './flights.ts'
 import { makeGate } from './gate.ts'
-import { freeRoom, laneOf, serves, suspectToSend, type Backend, type LaneState } from './lanes.ts'
+import { joinLanes, limitOf, setModels, statusOf } from './lanes.ts'
+import { makeRing } from './ring.ts'
 import { makeSchedule } from './schedule.ts'
-import { makeRegister, type Taken } from './taken.ts'
-import { openTransport, type OpenTransport } from './transport.ts'
+import { makeSender } from './sender.ts'
+import type { Backend, Flight, Lane } from './state.ts'
+import { makeTransport, type Transport } from './http/transport.ts'
 
 export interface DispatcherParts {
   readonly settings: DispatchSettings
   readonly clock: Clock
   readonly random: () => number
   readonly events: Pick<Events, 'attempted' | 'backendShut' | 'backendOpen'>
-  readonly open?: OpenTransport
+  /** The outer edge; by default HTTP. */
+  readonly transport?: Transport
+  /** How limits move. */
   readonly adapt?: Adapt
 }
 
-/** A reused connection that the other side had closed breaks within this time of being written to, before a byte of an answer. */
-const staleWithinMs = 100
-const askAgainMs = 250
+/** Probes of a shut backend, rests of a lane of which nothing is accepted. */
+const probes = { baseMs: 250, maxMs: 5_000 }
+/** A line whose lease is not fresh is asked about again so much later. */
+const heldMs = 100
+/** Time-outs are looked after so often at least. */
+const sweepMs = 1000
 
 export function makeDispatcher({
   settings,
   clock,
   random,
   events,
-  open = openTransport,
-  adapt = plainAdapt,
+  transport = makeTransport(settings, clock),
+  adapt = follow,
 }: DispatcherParts): Dispatcher {
-  const schedule = makeSchedule()
-  const heard: ((url: string, models: readonly string[]) => void)[] = []
-  const register = makeRegister((taken) => {
-    register.remove(taken)
-    taken.feed.stopped(taken.line)
-  })
-  const delays = makeDelays(clock, (taken) => {
-    schedule.again(taken)
-    pumpModel(taken.feed.model)
-  })
+  const now = () => clock.monotonic()
+  const policy = { attempts: settings.attempts, baseMs: settings.backoffBaseMs, maxMs: settings.backoffMaxMs }
+  const alarm = makeBell(clock)
+  const due = makeDue<Flight>()
+  const stops = makeStops(stop)
   const backends = settings.backends.map(openBackend)
+  const schedule = makeSchedule(
+    (rota) => joinLanes(rota, backends),
+    (feed, line, rota) => board(stops, feed, line, rota),
+  )
+  const sender = makeSender({ schedule, now, stopping: () => stopping, held: (flight) => wait(flight, heldMs) })
+  const probeMs = (failures: number) => (backoffMs(failures, probes, () => 1) + backoffMs(failures, probes, random)) / 2
+  const gate = makeGate({
+    startInFlight: settings.startInFlight,
+    now,
+    restMs: probeMs,
+    opened: (lane) => offerAll(lane),
+    freed: ({ rota }) => sender.offer(rota),
+    events,
+  })
+  const listeners: ((url: string, models: readonly string[]) => void)[] = []
+  let stopping = false
+  let alarmAt = 0
+  let lastLanded: (() => void) | undefined
+  for (const backend of backends)
+    if (backend.settings.models) setModels(backend, backend.settings.models, [], settings.startInFlight)
 
-  function openBackend(one: BackendSettings): Backend {
-    const backend: Backend = {
-      settings: one,
-      transport: open(one, settings, clock),
+  function openBackend(its: BackendSettings): Backend {
+    return {
+      settings: its,
+      wire: transport<Flight>(its, ended),
       lanes: new Map(),
-      models: one.models,
+      busy: makeRing(),
+      models: its.models,
+      open: its.models !== null,
       trouble: null,
       inFlight: 0,
-      gate: makeGate({ monotonic: () => clock.monotonic(), random, onShut: (ms) => wakeLater(ms, () => pumpBackend(backend)) }),
-      breaks: makeBreaks(clock, burn, () => pumpBackend(backend)),
-    }
-    return backend
-  }
-
-  function stateOf(backend: Backend, model: string): LaneState {
-    const state: LaneState = laneOf(backend, model, settings.startInFlight, () =>
-      makeGate({ monotonic: () => clock.monotonic(), random, onShut: (ms) => wakeLater(ms, () => pump(state)) }),
-    )
-    return state
-  }
-
-  const wakeLater = (ms: number, wake: () => void): void => void clock.sleep(ms + 1).then(wake)
-
-  function pump(state: LaneState): void {
-    const { backend, model } = state
-    if (backend.breaks.suspect) return pumpSuspect(backend)
-    while (freeRoom(state) > 0) {
-      const taken = schedule.next(model, backend.settings.endpoints)
-      if (!taken) return
-      if (taken.tries === 0) register.add(taken)
-      send(state, taken)
+      heardAt: -Infinity,
+      brokeAt: -Infinity,
+      judged: new Set(),
+      suspect: null,
+      shutBell: makeBell(clock),
     }
   }
 
-  function pumpSuspect(backend: Backend): void {
-    const taken = suspectToSend(backend)
-    if (!taken || backend.gate.room === 0) return
-    const state = stateOf(backend, taken.feed.model)
-    if (state.gate.room > 0) send(state, taken)
+  function ended(flight: Flight, outcome: Outcome): void {
+    const { lane } = flight
+    if (!lane) return
+    const { backend } = lane
+    land(flight, lane)
+    events.attempted(lane.model, outcome)
+    learn(lane, outcome)
+    if (outcome.kind === 'broken') broke(flight, outcome, backend)
+    else conclude(flight, outcome, backend)
+    sender.fill(backend)
+    if (stopping) tellLanded()
   }
 
-  function pumpBackend(backend: Backend): void {
-    if (backend.breaks.suspect) return pumpSuspect(backend)
-    for (const state of backend.lanes.values()) pump(state)
-  }
-
-  /** Several backends have the model: each line goes where there is most room, relative to the limit. */
-  function pumpModel(model: string): void {
-    const lanes = backends.filter((b) => b.models?.includes(model)).map((b) => stateOf(b, model))
-    const [only] = lanes
-    if (lanes.length <= 1) return only && pump(only)
-    for (const lane of lanes) if (lane.backend.breaks.suspect) pumpSuspect(lane.backend)
-    for (let open = lanes.filter((l) => !l.backend.breaks.suspect); open.length > 0;) {
-      open = open.filter((l) => freeRoom(l) > 0).toSorted((a, b) => a.inFlight / a.lane.limit - b.inFlight / b.lane.limit)
-      const lane = open[0]
-      if (!lane) return
-      const taken = schedule.next(model, lane.backend.settings.endpoints)
-      if (!taken) {
-        open = open.slice(1)
-        continue
-      }
-      if (taken.tries === 0) register.add(taken)
-      send(lane, taken)
+  /** What an outcome says about its lane and its backend. */
+  function learn(lane: Lane, outcome: Outcome): void {
+    const { backend } = lane
+    const meaning = meaningOf(outcome)
+    lane.pace = adapt(lane.pace, { meaning, inFlight: lane.inFlight }, backend.settings.maxInFlight)
+    if (meaning === 'good') {
+      lane.refusals = 0
+      backend.heardAt = now()
+    } else if (meaning === 'overload' && lane.inFlight === 0) {
+      gate.rest(lane)
+      wakeAt(lane.restsUntil)
     }
+    if (outcome.kind === 'unreachable') shut(backend, `it cannot be reached (${outcome.message})`)
+    // NOTE: a backend that is merely full may be slow to accept connections while it answers others
+    else if (outcome.kind === 'timeout' && outcome.phase === 'connect' && now() - backend.heardAt > settings.connectTimeoutMs)
+      shut(backend, 'it does not accept connections in time')
   }
 
-  function send(state: LaneState, taken: Taken): void {
-    const { feed, line } = taken
-    if (taken.tries > 0 && !feed.maySend(line)) return delays.add(taken, askAgainMs)
-    const { backend } = state
-    state.inFlight++
-    backend.inFlight++
-    taken.tries++
-    taken.sentAtMs = clock.monotonic()
-    let ended = false
-    const call = backend.transport.send(feed.endpoint, line.body, line.signal, (outcome, sawBytes) => {
-      ended = true
-      state.inFlight--
-      backend.inFlight--
-      taken.call = null
-      onEnd(state, taken, outcome, sawBytes)
-      pump(state)
-      if (backend.lanes.size > 1) pumpBackend(backend)
-    })
-    if (!ended) taken.call = call
+  function shut(backend: Backend, trouble: string): void {
+    const wasOpen = backend.open
+    gate.shut(backend, trouble)
+    if (wasOpen) backend.shutBell.ring()
   }
 
-  function onEnd(state: LaneState, taken: Taken, outcome: Outcome, sawBytes: boolean): void {
-    const { backend } = state
-    events.attempted(state.model, outcome)
-    if (outcome.kind === 'stopped') return finish(taken, null)
-    if (taken.line.signal.aborted) return finish(taken, verdict(outcome) === 'result' ? outcome : null) // NOTE: an answer that came whole counts
-    learn(state, taken, outcome)
-    if (outcome.kind === 'broken') {
-      if (backend.breaks.has(taken)) return burn(taken)
-      if (!sawBytes && !taken.excused && clock.monotonic() - taken.sentAtMs < staleWithinMs) {
-        taken.excused = true
-        return delays.add(taken, 0)
-      }
-      return backend.breaks.broke(taken)
-    }
-    const suspect = backend.breaks.has(taken)
-    switch (verdict(outcome)) {
-      case 'result':
-        backend.breaks.cleared(taken)
-        return finish(taken, outcome)
-      case 'burns':
-        if (++taken.burnt >= settings.attempts) {
-          backend.breaks.cleared(taken)
-          return finish(taken, outcome)
+  function broke(flight: Flight, outcome: Outcome, backend: Backend): void {
+    const verdict = judgeBreak(backend, flight, now())
+    switch (verdict.kind) {
+      case 'alone':
+        return conclude(flight, outcome, backend)
+      case 'unclear':
+        flight.avoid = backend
+        return wait(flight, togetherMs, 'judged')
+      case 'died':
+        for (const victim of verdict.with) {
+          due.remove(victim)
+          victim.deaths++
+          victim.spared++
+          victim.avoid = null
+          makeReady(victim)
         }
-        break
-      case 'free':
-        break
+        shut(backend, 'its connections broke')
+        for (const rota of new Set(verdict.with.map((victim) => victim.rota))) sender.offer(rota)
     }
-    if (suspect && outcome.kind === 'answered') backend.breaks.cleared(taken)
-    if (!backend.breaks.has(taken)) retry(taken, outcome)
   }
 
-  /** A connection that broke alone. */
-  function burn(taken: Taken): void {
-    const broken: Outcome = { kind: 'broken', message: '' }
-    const backend = backends.find((b) => b.breaks.has(taken))
-    if (++taken.burnt < settings.attempts) {
-      if (backend) wakeLater(askAgainMs, () => pumpSuspect(backend))
-      else retry(taken, broken)
-      return
+  /** The flight's own part: a result, another attempt, or the end. */
+  function conclude(flight: Flight, outcome: Outcome, backend: Backend): void {
+    if (outcome.kind === 'answered') flight.deaths = 0
+    const leftMs = flight.feed.deadlineAt - clock.now()
+    const verdict = decide(outcome, flight, policy, leftMs, random)
+    switch (verdict.kind) {
+      case 'result':
+        return settle(flight, endingOf(verdict.answer))
+      case 'failed':
+        return settle(flight, { kind: 'unanswered', code: verdict.code, message: verdict.message })
+      case 'again':
+        if (verdict.burns) flight.burnt++
+        else flight.spared++
+        flight.avoid = outcome.kind === 'broken' || outcome.kind === 'timeout' ? backend : null
+        return wait(flight, verdict.waitMs)
     }
-    backend?.breaks.cleared(taken)
-    finish(taken, broken)
-    if (backend) pumpBackend(backend)
   }
 
-  function retry(taken: Taken, outcome: Outcome): void {
-    const backoff = { baseMs: settings.backoffBaseMs, maxMs: settings.backoffMaxMs }
-    const untilDeadlineMs = Math.max(0, taken.feed.deadlineAt - clock.now())
-    delays.add(taken, retryWaitMs(outcome, { tries: taken.tries - 1, backoff, untilDeadlineMs, random }))
+  function settle(flight: Flight, ending: Ending): void {
+    leave(flight)
+    flight.feed.settle(flight.line, ending)
   }
 
-  function finish(taken: Taken, outcome: Exclude<Outcome, { kind: 'stopped' }> | null): void {
-    register.remove(taken)
-    if (outcome) taken.feed.settle(taken.line, endingOf(outcome))
-    else taken.feed.stopped(taken.line)
+  function stop(flights: readonly Flight[]): void {
+    const freed = new Set<Backend>()
+    for (const flight of flights) {
+      const backend = leave(flight)
+      due.remove(flight)
+      for (const { judged } of backends) judged.delete(flight)
+      if (backend) freed.add(backend)
+      flight.feed.stopped(flight.line)
+    }
+    queueMicrotask(() => freed.forEach((backend) => sender.fill(backend))) // NOTE: who aborts is in the midst of something; feeds are asked for lines when that is done
+    if (stopping) tellLanded()
   }
 
-  /** What the outcome says about the lane and the backend. */
-  function learn(state: LaneState, taken: Taken, outcome: Exclude<Outcome, { kind: 'stopped' }>): void {
-    const { backend } = state
-    const overload = outcome.kind === 'answered' && (outcome.status === 429 || outcome.status === 502 || outcome.status === 503)
-    const answered = outcome.kind === 'answered' || outcome.kind === 'too-large' || outcome.kind === 'garbage'
-    if (overload) {
-      if (state.inFlight === 0) {
-        state.gate.refused(taken.sentAtMs, outcome.retryAfterMs)
-        if (backend.lanes.size === 1) trouble(backend, `it answers ${outcome.status} to everything`)
+  function wait(flight: Flight, ms: number, place: 'waiting' | 'judged' = 'waiting'): void {
+    flight.place = place
+    due.add(flight, now() + ms)
+    wakeAt(flight.dueAt)
+  }
+
+  function wakeAt(at: number): void {
+    if (at < alarmAt) alarm.ring()
+  }
+
+  /** The one timer: waits that are over, rests that are over, calls whose time is over. */
+  async function keepTime(signal: AbortSignal): Promise<void> {
+    const everyMs = Math.max(10, Math.min(sweepMs, settings.firstByteTimeoutMs / 4, settings.answerTimeoutMs / 4))
+    for (let sweepAt = 0; !signal.aborted;) {
+      const at = now()
+      const rotas = new Set<Flight['rota']>()
+      for (let flight = due.take(at); flight; flight = due.take(at)) {
+        if (flight.place === 'judged') {
+          const { avoid } = flight
+          avoid?.judged.delete(flight)
+          if (avoid) conclude(flight, { kind: 'broken', message: '' }, avoid)
+        } else {
+          makeReady(flight)
+          rotas.add(flight.rota)
+        }
       }
-    } else if (answered) {
-      state.gate.good()
-      backend.gate.good()
-      if (backend.trouble !== null) opened(backend)
-    } else if (
-      outcome.kind === 'unreachable' ||
-      (outcome.kind === 'timeout' && outcome.phase === 'connect') ||
-      outcome.kind === 'ours'
-    ) {
-      backend.gate.refused(taken.sentAtMs, null)
-      if (outcome.kind !== 'ours')
-        trouble(
-          backend,
-          outcome.kind === 'timeout' ? 'it does not accept connections in time' : `it cannot be reached (${outcome.message})`,
-        )
+      for (const rota of rotas) sender.offer(rota)
+      gate.wakeRested(at)
+      if (at >= sweepAt) {
+        for (const { wire } of backends) wire.sweep(at)
+        sweepAt = at + everyMs
+      }
+      alarmAt = Math.min(due.nextAt, gate.nextAt(), sweepAt)
+      await alarm.wait(Math.max(1, alarmAt - now()), signal)
     }
-    const meaning = overload ? 'overload' : answered ? 'good' : 'nothing'
-    state.lane = adapt(
-      state.lane,
-      { meaning, sentAtMs: taken.sentAtMs, atMs: clock.monotonic(), open: state.inFlight },
-      backend.settings.maxInFlight,
-    )
   }
 
-  function trouble(backend: Backend, why: string): void {
-    if (backend.trouble === null) events.backendShut(backend.settings.url, why)
-    backend.trouble = why
-  }
-  function opened(backend: Backend): void {
-    events.backendOpen(backend.settings.url)
-    backend.trouble = null
+  function told(backend: Backend, heard: Told): void {
+    switch (heard.kind) {
+      case 'models': {
+        if (backend.settings.models === null && heard.models.join('\n') !== backend.models?.join('\n')) {
+          const fresh = setModels(backend, heard.models, schedule.rotas, settings.startInFlight)
+          for (const listener of listeners) listener(backend.settings.url, heard.models)
+          if (backend.open) fresh.forEach(offerAll)
+        }
+        return gate.open(backend)
+      }
+      case 'there':
+        if (backend.models === null) return gate.shut(backend, heard.trouble)
+        return gate.open(backend)
+      case 'away':
+        if (!backend.open) gate.shut(backend, heard.trouble)
+    }
   }
 
-  function told(backend: Backend, answer: Told): void {
-    if (answer.kind === 'trouble') {
-      if (backend.models === null) trouble(backend, answer.trouble)
-      return
-    }
-    const news = backend.models === null || backend.models.join('\n') !== answer.models.join('\n')
-    if (backend.models === null && backend.trouble !== null) opened(backend)
-    backend.models = answer.models
-    if (!news) return
-    for (const tell of heard) tell(backend.settings.url, answer.models)
-    for (const model of answer.models) pumpModel(model)
+  function offerAll(lane: Lane): void {
+    for (const rota of schedule.rotas) if (rota.lanes.includes(lane)) sender.offer(rota)
   }
+
+  const landed = () => backends.every(({ inFlight }) => inFlight === 0)
+  const tellLanded = () => landed() && lastLanded?.()
 
   return {
-    add(feed: Feed) {
-      schedule.add(feed)
-      pumpModel(feed.model)
-    },
+    add: (feed) => sender.offer(schedule.add(feed)),
     wake(feed) {
-      schedule.wake(feed)
-      pumpModel(feed.model)
+      const rota = schedule.wake(feed)
+      if (rota) sender.offer(rota)
     },
     remove: (feed) => schedule.remove(feed),
-    capacity: (model, endpoint) =>
-      backends.filter((b) => serves(b, model, endpoint)).reduce((sum, b) => sum + stateOf(b, model).lane.limit, 0),
-    backends: () =>
-      backends.map((b) => ({
-        url: b.settings.url,
-        models: b.models,
-        state: b.gate.shut || b.models === null ? 'closed' : 'open',
-        trouble: b.trouble,
-        inFlight: b.inFlight,
-        limit: [...b.lanes.values()].reduce((n, l) => n + l.lane.limit, 0),
-      })),
-    onModels: (tell) => void heard.push(tell),
+    capacity: (model, endpoint) => backends.reduce((sum, backend) => sum + limitOf(backend, model, endpoint), 0),
+    backends: () => backends.map(statusOf),
+    onModels(listener) {
+      listeners.push(listener)
+      for (const { settings: its, models } of backends) if (models) listener(its.url, models)
+    },
     async run(signal) {
-      for (const b of backends) if (b.models) for (const tell of heard) tell(b.settings.url, b.models)
-      await Promise.all([
-        delays.run(signal),
-        ...backends
-          .filter((b) => b.settings.models === null)
-          .map((b) =>
-            discover(
-              { transport: b.transport, clock, random, everyMs: settings.discoverEveryMs, told: (answer) => told(b, answer) },
-              signal,
-            ),
-          ),
-      ])
-      await Promise.all(backends.map((b) => b.transport.close()))
+      const over = new AbortController()
+      const watching = backends.map((backend) =>
+        watch(
+          backend,
+          { clock, everyMs: settings.discoverEveryMs, probeMs, told: (heard) => told(backend, heard), bell: backend.shutBell },
+          signal,
+        ),
+      )
+      const keeping = keepTime(over.signal)
+      await Promise.all(watching)
+      stopping = true
+      if (!landed()) await new Promise<void>((resolve) => (lastLanded = resolve))
+      over.abort()
+      await keeping
+      await Promise.all(backends.map(({ wire }) => wire.close()))
     },
   }
 }

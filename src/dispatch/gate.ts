@@ -1,53 +1,71 @@
-import { backoffMs, type Backoff } from '../domain/backoff.ts'
+import { freshPace } from '../domain/lane.ts'
+import { makeReady } from './flights.ts'
+import { startPace } from './lanes.ts'
+import type { Backend, Flight, Lane } from './state.ts'
 
-/** Keeps calls from what does not take any: shut for a back-off that grows, then open for one call at a time until one is good. */
+/** Keeps lines away from a backend that is gone, and from a lane of which nothing is accepted. A probe opens the one, time the other. */
 export interface Gate {
-  /** How many calls may be open: none, one (to see), or any number. */
-  readonly room: 0 | 1 | typeof Infinity
-  readonly shut: boolean
-  /** When the next call may be tried, by the monotonic clock. */
-  readonly opensAt: number
-  /** Nothing was accepted. `askedMs`: the backend said how long to wait. Calls that were sent before it was last shut say nothing new. */
-  refused(sentAtMs: number, askedMs: number | null): void
-  good(): void
+  /** Nothing goes to this backend until it was heard of again. */
+  shut(backend: Backend, trouble: string): void
+  /** It was heard of. */
+  open(backend: Backend): void
+  /** A refusal left nothing in flight: the lane rests. Then it has room for one, which is the probe. */
+  rest(lane: Lane): void
+  /** Opens the lanes whose rest is over. */
+  wakeRested(now: number): void
+  /** When the next rest is over. */
+  nextAt(): number
 }
 
-const growth: Backoff = { baseMs: 250, maxMs: 5_000 }
-const askedAtMostMs = 30_000
+export interface GateParts {
+  readonly startInFlight: number
+  readonly now: () => number
+  /** How long after so many failures in a row. */
+  readonly restMs: (failures: number) => number
+  /** There is room on a lane, or a flight for another. */
+  readonly opened: (lane: Lane) => void
+  readonly freed: (flight: Flight) => void
+  readonly events: { backendShut(url: string, why: string): void; backendOpen(url: string): void }
+}
 
-export function makeGate({
-  monotonic,
-  random,
-  onShut,
-}: {
-  monotonic: () => number
-  random: () => number
-  onShut: (waitMs: number) => void
-}): Gate {
-  let failures = 0
-  let opensAt = 0
-  let shutAt = -Infinity
+export function makeGate({ startInFlight, now, restMs, opened, freed, events }: GateParts): Gate {
+  const resting = new Set<Lane>()
   return {
-    get room() {
-      if (failures === 0) return Infinity
-      return monotonic() >= opensAt ? 1 : 0
+    shut(backend, trouble) {
+      backend.open = false
+      if (backend.trouble === null) events.backendShut(backend.settings.url, trouble)
+      backend.trouble = trouble
+      const { suspect } = backend
+      if (suspect?.place !== 'draining') return
+      backend.suspect = suspect.lane = null
+      makeReady(suspect)
+      freed(suspect)
     },
-    get shut() {
-      return failures > 0
+    open(backend) {
+      if (backend.open) return
+      if (backend.trouble !== null) events.backendOpen(backend.settings.url)
+      backend.open = true
+      backend.trouble = null
+      for (const lane of backend.lanes.values()) {
+        lane.pace = startPace(backend, startInFlight)
+        lane.restsUntil = lane.refusals = 0
+        resting.delete(lane)
+      }
+      for (const lane of backend.lanes.values()) opened(lane)
     },
-    get opensAt() {
-      return opensAt
+    rest(lane) {
+      lane.pace = freshPace(1)
+      lane.restsUntil = now() + restMs(lane.refusals++)
+      resting.add(lane)
     },
-    refused(sentAtMs, askedMs) {
-      if (sentAtMs < shutAt) return
-      shutAt = monotonic()
-      const wait = askedMs === null ? 50 + backoffMs(failures, growth, random) : Math.min(askedMs, askedAtMostMs)
-      failures++
-      opensAt = shutAt + wait
-      onShut(wait)
+    wakeRested(at) {
+      for (const lane of resting) {
+        if (lane.restsUntil > at) continue
+        resting.delete(lane)
+        lane.restsUntil = 0
+        opened(lane)
+      }
     },
-    good() {
-      failures = 0
-    },
+    nextAt: () => Math.min(...[...resting].map((lane) => lane.restsUntil)),
   }
 }

@@ -1,62 +1,77 @@
-import { freshLane, type Lane } from '../domain/lane.ts'
-import type { Breaks } from './breaks.ts'
-import type { BackendSettings } from './feed.ts'
-import type { Gate } from './gate.ts'
-import type { Taken } from './taken.ts'
-import type { Transport } from './transport.ts'
+import { freshPace } from '../domain/lane.ts'
+import type { BackendStatus } from './feed.ts'
+import { makeRing } from './ring.ts'
+import type { Backend, Lane, Rota } from './state.ts'
 
-/** One inference server as it is now. */
-export interface Backend {
-  readonly settings: BackendSettings
-  readonly transport: Transport
-  readonly lanes: Map<string, LaneState>
-  readonly gate: Gate
-  readonly breaks: Breaks
-  /** null: it has not told yet. */
-  models: readonly string[] | null
-  trouble: string | null
-  inFlight: number
-}
-
-/** One model on one backend. */
-export interface LaneState {
-  readonly backend: Backend
-  readonly model: string
-  readonly gate: Gate
-  lane: Lane
-  inFlight: number
-}
-
-export const serves = (backend: Backend, model: string, endpoint: string): boolean =>
-  (backend.models?.includes(model) ?? false) && (backend.settings.endpoints?.includes(endpoint) ?? true)
-
-/** How many calls the lane may open now: its limit, the ceiling that it shares with the backend's other lanes, and the gates. */
-export function freeRoom(state: LaneState): number {
-  const { backend, gate, lane, inFlight } = state
-  return Math.min(
-    lane.limit - inFlight,
-    backend.settings.maxInFlight - backend.inFlight,
-    gate.room - inFlight,
-    backend.gate.room - backend.inFlight,
-  )
-}
-
-/** While a backend has suspects, nothing else goes to it, and they go alone. */
-export function suspectToSend(backend: Backend): Taken | undefined {
-  const { suspect } = backend.breaks
-  return suspect && suspect.call === null && backend.inFlight === 0 ? suspect : undefined
-}
-
-export function laneOf(backend: Backend, model: string, startAt: number, makeGate: () => Gate): LaneState {
-  const known = backend.lanes.get(model)
-  if (known) return known
-  const state: LaneState = {
-    backend,
-    model,
-    gate: makeGate(),
-    lane: freshLane(Math.max(1, Math.min(startAt, backend.settings.maxInFlight))),
-    inFlight: 0,
+/** Makes the lanes for the models that a backend has now, and no others: flights of those that went end as they are. Gives the new ones. */
+export function setModels(backend: Backend, models: readonly string[], rotas: Iterable<Rota>, startInFlight: number): Lane[] {
+  const named = new Set(models)
+  backend.models = [...named]
+  const all = [...rotas]
+  for (const lane of backend.lanes.values()) if (!named.has(lane.model)) takeAway(lane, all)
+  const fresh = [...named].filter((model) => !backend.lanes.has(model)).map((model) => makeLane(backend, model, startInFlight))
+  for (const lane of fresh) {
+    backend.lanes.set(lane.model, lane)
+    for (const rota of all) attach(rota, lane)
   }
-  backend.lanes.set(model, state)
-  return state
+  return fresh
+}
+
+/** Gives a new rota its lanes. */
+export function joinLanes(rota: Rota, backends: readonly Backend[]): void {
+  for (const backend of backends) {
+    const lane = backend.lanes.get(rota.model)
+    if (lane) attach(rota, lane)
+  }
+}
+
+export const startPace = ({ settings }: Backend, startInFlight: number) =>
+  freshPace(Math.max(1, Math.min(startInFlight, settings.maxInFlight)))
+
+/** What its lane for the model may have in flight now; 0: it has none for this endpoint, or is shut. */
+export function limitOf(backend: Backend, model: string, endpoint: string): number {
+  return backend.open && serves(backend, endpoint) ? (backend.lanes.get(model)?.pace.limit ?? 0) : 0
+}
+
+export function statusOf({ settings, models, open, trouble, inFlight, lanes }: Backend): BackendStatus {
+  const all = [...lanes.values()]
+  const resting = all.length > 0 && all.every((lane) => lane.restsUntil > 0)
+  return {
+    url: settings.url,
+    models,
+    state: open && !resting ? 'open' : 'closed',
+    trouble: trouble ?? (resting ? 'it accepts nothing: it answers 429, 502 or 503 to everything' : null),
+    inFlight,
+    limit: Math.min(
+      settings.maxInFlight,
+      all.reduce((sum, { pace }) => sum + pace.limit, 0),
+    ),
+  }
+}
+
+const serves = ({ settings }: Backend, endpoint: string): boolean => settings.endpoints?.includes(endpoint) ?? true
+
+const makeLane = (backend: Backend, model: string, startInFlight: number): Lane => ({
+  backend,
+  model,
+  rotas: makeRing(),
+  pace: startPace(backend, startInFlight),
+  inFlight: 0,
+  refusals: 0,
+  restsUntil: 0,
+})
+
+function attach(rota: Rota, lane: Lane): void {
+  if (lane.model !== rota.model || !serves(lane.backend, rota.endpoint)) return
+  rota.lanes.push(lane)
+  lane.rotas.add(rota)
+}
+
+function takeAway(lane: Lane, rotas: readonly Rota[]): void {
+  lane.backend.lanes.delete(lane.model)
+  lane.backend.busy.remove(lane)
+  for (const rota of rotas) {
+    const at = rota.lanes.indexOf(lane)
+    if (at >= 0) rota.lanes.splice(at, 1)
+  }
 }

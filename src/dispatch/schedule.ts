@@ -1,110 +1,124 @@
-import type { Feed } from './feed.ts'
-import { takenFrom, type Taken } from './taken.ts'
+import type { Feed, Sendable } from './feed.ts'
+import { makeRing } from './ring.ts'
+import type { Flight, Lane, Rota, Turn } from './state.ts'
 
-/** Who may send next on a lane: projects in turn, within a project batches in turn; of a batch, lines that come back for another attempt before new ones. */
+/** Who may send next: flights that come back before new lines, projects in turn, within a project batches in turn. */
 export interface Schedule {
-  add(feed: Feed): void
-  /** There may be lines at hand again. */
-  wake(feed: Feed): void
-  /** New lines are no longer taken from it; those that come back for another attempt still are sent. */
+  add(feed: Feed): Rota
+  /** There may be lines at hand again. undefined: it was removed. */
+  wake(feed: Feed): Rota | undefined
   remove(feed: Feed): void
-  /** A line is due for its next attempt. */
-  again(taken: Taken): void
-  /** The next line for this model that may go to one of these endpoints (null: to any). */
-  next(model: string, endpoints: readonly string[] | null): Taken | undefined
+  readonly rotas: Iterable<Rota>
+  /** The next flight for this lane, no longer in the rota. */
+  next(rota: Rota, lane: Lane): Flight | undefined
 }
 
-interface Entry {
-  readonly feed: Feed
-  readonly due: Taken[]
-  /** Is it in its project's turn? A feed without lines is not, until it is woken. */
-  queued: boolean
-  removed: boolean
-}
-interface ProjectTurn {
-  readonly projectId: string
-  readonly entries: Entry[]
-}
+/** How many flights are looked at for one that may go to this lane, before it is a new line's turn. */
+const looks = 8
 
-export function makeSchedule(): Schedule {
-  const entries = new Map<Feed, Entry>()
-  const turns = new Map<string, ProjectTurn[]>()
+/** `fresh` gives a new rota its lanes; `board` makes a flight of a line, unless it was stopped already. */
+export function makeSchedule(
+  fresh: (rota: Rota) => void,
+  board: (feed: Feed, line: Sendable, rota: Rota) => Flight | undefined,
+): Schedule {
+  const rotas = new Map<string, Rota>()
+  const turns = new Map<Feed, Turn>()
 
-  function queue(entry: Entry): void {
-    if (entry.queued) return
-    entry.queued = true
-    const { model, projectId } = entry.feed
-    const order = turns.get(model) ?? []
-    turns.set(model, order)
-    const project = order.find((p) => p.projectId === projectId)
-    if (project) project.entries.push(entry)
-    else order.push({ projectId, entries: [entry] })
-  }
-
-  function entryOf(feed: Feed): Entry {
-    const known = entries.get(feed)
+  function rotaOf({ model, endpoint }: Feed): Rota {
+    const key = `${endpoint} ${model}`
+    const known = rotas.get(key)
     if (known) return known
-    const entry: Entry = { feed, due: [], queued: false, removed: false }
-    entries.set(feed, entry)
-    return entry
+    const rota: Rota = {
+      model,
+      endpoint,
+      lanes: [],
+      turns: new Map(),
+      projects: makeRing(),
+      ready: new Set(),
+      suspects: new Set(),
+    }
+    rotas.set(key, rota)
+    fresh(rota)
+    return rota
   }
 
-  function take(entry: Entry): Taken | undefined {
-    for (let taken = entry.due.shift(); taken; taken = entry.due.shift()) if (!taken.over) return taken
-    if (entry.removed) return undefined
-    const line = entry.feed.take()
-    return line && takenFrom(entry.feed, line)
+  function turnOf(rota: Rota, projectId: string): Turn {
+    const known = rota.turns.get(projectId)
+    if (known) return known
+    const turn: Turn = { rota, projectId, feeds: new Set(), atHand: makeRing() }
+    rota.turns.set(projectId, turn)
+    return turn
   }
 
-  /** Goes once round the batches of a project; whoever has no line leaves the turn. */
-  function nextOf(project: ProjectTurn, endpoints: readonly string[] | null): Taken | undefined {
-    for (let left = project.entries.length; left > 0; left--) {
-      const entry = project.entries.shift()
-      if (!entry) break
-      if (endpoints && !endpoints.includes(entry.feed.endpoint)) {
-        project.entries.push(entry)
+  function wake(feed: Feed): Rota | undefined {
+    const turn = turns.get(feed)
+    if (!turn) return undefined
+    turn.atHand.add(feed)
+    turn.rota.projects.add(turn)
+    return turn.rota
+  }
+
+  function passOver(turn: Turn, feed: Feed): void {
+    turn.atHand.remove(feed)
+    if (turn.atHand.size === 0) turn.rota.projects.remove(turn)
+  }
+
+  function newLine(rota: Rota): Flight | undefined {
+    for (let turn = rota.projects.next(); turn; turn = rota.projects.next()) {
+      const feed = turn.atHand.next()
+      if (!feed) return undefined
+      const line = feed.take()
+      if (!line) {
+        passOver(turn, feed)
         continue
       }
-      const taken = take(entry)
-      if (taken) {
-        project.entries.push(entry)
-        return taken
-      }
-      entry.queued = false
-      if (entry.removed) entries.delete(entry.feed)
+      const flight = board(feed, line, rota)
+      if (flight) return flight
     }
     return undefined
   }
 
   return {
-    add: (feed) => queue(entryOf(feed)),
-    wake(feed) {
-      const entry = entries.get(feed)
-      if (entry && !entry.removed) queue(entry)
+    rotas: { [Symbol.iterator]: () => rotas.values() },
+    add(feed) {
+      const rota = rotaOf(feed)
+      const turn = turnOf(rota, feed.projectId)
+      turn.feeds.add(feed)
+      turns.set(feed, turn)
+      wake(feed)
+      return rota
     },
+    wake,
     remove(feed) {
-      const entry = entries.get(feed)
-      if (!entry) return
-      entry.removed = true
-      if (!entry.queued) entries.delete(feed)
+      const turn = turns.get(feed)
+      if (!turn) return
+      turns.delete(feed)
+      turn.feeds.delete(feed)
+      passOver(turn, feed)
+      if (turn.feeds.size === 0) turn.rota.turns.delete(turn.projectId)
     },
-    again(taken) {
-      const entry = entryOf(taken.feed)
-      entry.due.push(taken)
-      queue(entry)
-    },
-    next(model, endpoints) {
-      const order = turns.get(model)
-      if (!order) return undefined
-      for (let left = order.length; left > 0; left--) {
-        const project = order.shift()
-        if (!project) break
-        const taken = nextOf(project, endpoints)
-        if (project.entries.length > 0) order.push(project)
-        if (taken) return taken
-      }
-      if (order.length === 0) turns.delete(model)
-      return undefined
+    next(rota, lane) {
+      return (
+        (rota.suspects.size > 0 && lane.backend.suspect === null && first(rota.suspects, () => true)) ||
+        (rota.ready.size > 0 && first(rota.ready, (flight) => !prefersAnother(flight, lane))) ||
+        newLine(rota)
+      )
     },
   }
 }
+
+/** Takes the first that may go. */
+function first(flights: Set<Flight>, mayGo: (flight: Flight) => boolean): Flight | undefined {
+  let looked = 0
+  for (const flight of flights) {
+    if (mayGo(flight)) {
+      flights.delete(flight)
+      return flight
+    }
+    if (++looked === looks) return undefined
+  }
+  return undefined
+}
+
+const prefersAnother = ({ avoid, rota }: Flight, { backend }: Lane): boolean =>
+  avoid === backend && rota.lanes.some((l) => l.backend !== backend && l.backend.open && l.restsUntil === 0)

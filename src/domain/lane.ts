@@ -1,43 +1,64 @@
-/**
- * The moving limit of a lane. It doubles with each full window of good answers until the first overload; then it rises by one a window. An overload cuts it
- * once a round trip (outcomes of calls that were sent before the last cut say nothing new): out of the climb to what the backend took, later by 3 %, and by
- * twice as much for each further cut without a good window between, so that a backend that lost most of its room is followed quickly.
- * The shape is TCP's slow start and additive increase (RFC 5681); the gentle cut is what keeps a backend full that refuses above a fixed number of calls.
- */
-export interface Lane {
+import type { Outcome } from './outcome.ts'
+import { turnsAway } from './retry.ts'
+
+/** How many calls a lane may have in flight, and how that number moves. */
+export interface Pace {
   readonly limit: number
   /** Good answers since the limit last moved. */
   readonly good: number
-  readonly climbing: boolean
-  readonly cutAtMs: number
-  /** Cuts since the last full window of good answers. */
-  readonly cuts: number
+  /** Below it the limit doubles with each full window, from it on it rises by one: what the backend took at its last overload. */
+  readonly doubleBelow: number
 }
 
 export interface Seen {
   readonly meaning: 'good' | 'overload' | 'nothing'
-  readonly sentAtMs: number
-  readonly atMs: number
-  /** Calls that are open on the lane, this one not counted. */
-  readonly open: number
+  /** Calls still in flight on the lane, this one not counted. */
+  readonly inFlight: number
 }
 
-export const freshLane = (limit: number): Lane => ({ limit, good: 0, climbing: true, cutAtMs: -Infinity, cuts: 0 })
+export type Adapt = (pace: Pace, seen: Seen, ceiling: number) => Pace
 
-export type Adapt = (lane: Lane, seen: Seen, max: number) => Lane
+export const freshPace = (limit: number): Pace => ({ limit, good: 0, doubleBelow: Infinity })
 
-export const adapt: Adapt = (lane, seen, max) => {
-  switch (seen.meaning) {
+/**
+ * A full window of good answers doubles the limit until the first overload and adds one after it (TCP's slow start and congestion avoidance, RFC 5681). An
+ * overload cuts to what is still in flight: a backend that is full refuses at once, so that what a wave of refusals leaves behind is what the backend took.
+ * That is one cut a round trip, taken in steps, as gentle as the backend lets it be: at a limit one too high it is a cut by one.
+ */
+export const adapt: Adapt = (pace, { meaning, inFlight }, ceiling) => {
+  const used = (inFlight + 1) * 2 >= pace.limit
+  switch (meaning) {
     case 'nothing':
-      return lane
+      return pace
     case 'overload': {
-      if (seen.sentAtMs < lane.cutAtMs) return lane
-      const cut = Math.max(1, Math.floor(lane.limit * 0.03 * 2 ** lane.cuts))
-      const limit = lane.climbing ? Math.min(lane.limit - 1, seen.open) : lane.limit - cut
-      return { limit: Math.max(1, limit), good: 0, climbing: false, cutAtMs: seen.atMs, cuts: Math.min(lane.cuts + 1, 5) }
+      const limit = Math.min(ceiling, pace.limit, Math.max(1, inFlight))
+      return { limit, good: 0, doubleBelow: used ? limit : Math.max(limit, Math.min(pace.doubleBelow, pace.limit / 2)) }
     }
-    case 'good':
-      if (lane.good + 1 < lane.limit) return { ...lane, good: lane.good + 1 }
-      return { ...lane, good: 0, cuts: 0, limit: Math.min(max, lane.climbing ? lane.limit * 2 : lane.limit + 1) }
+    case 'good': {
+      if (!used) return pace // NOTE: answers to a lane that is half empty say nothing about a fuller one
+      if (pace.good + 1 < pace.limit) return { limit: pace.limit, good: pace.good + 1, doubleBelow: pace.doubleBelow }
+      const limit =
+        pace.limit < pace.doubleBelow
+          ? Math.min(pace.limit * 2, Math.max(pace.limit + 1, Math.ceil(pace.doubleBelow)))
+          : pace.limit + 1
+      return { limit: Math.min(ceiling, limit), good: 0, doubleBelow: pace.doubleBelow }
+    }
+  }
+}
+
+/** What an outcome says about the room that a backend has. */
+export function meaningOf(outcome: Outcome): Seen['meaning'] {
+  switch (outcome.kind) {
+    case 'answered':
+      return turnsAway(outcome.status) ? 'overload' : outcome.status < 500 ? 'good' : 'nothing'
+    case 'too-large':
+      return 'good'
+    case 'timeout':
+      return outcome.phase === 'connect' ? 'overload' : 'nothing'
+    case 'ours': // out of sockets: what is in flight is what we can hold
+      return 'overload'
+    case 'unreachable':
+    case 'broken':
+      return 'nothing'
   }
 }

@@ -1,75 +1,101 @@
 import { backoffMs, type Backoff } from './backoff.ts'
-import type { Ending, Outcome } from './outcome.ts'
+import type { Answered, Outcome, ResultCode } from './outcome.ts'
 
-/** What an outcome says about a line, before anything is counted. */
+/**
+ * Shall a line be sent again, when, and what does it cost? An attempt is burnt only by the backend's own answers and by broken or late calls; a backend that
+ * is away or full, and trouble of our own, cost none: that wait ends with the window or a stop.
+ */
+export interface RetryPolicy extends Backoff {
+  readonly attempts: number
+}
+
+/** What a line has behind it, the outcome at hand not counted. */
+export interface Tried {
+  readonly burnt: number
+  /** Attempts that cost nothing. */
+  readonly spared: number
+}
+
 export type Verdict =
-  /** It stands in the result. */
-  | 'result'
-  /** It costs an attempt; the last one stands in the result. */
-  | 'burns'
-  /** The backend's trouble or ours, not the line's: it is sent again for free. */
-  | 'free'
+  | { readonly kind: 'again'; readonly burns: boolean; readonly waitMs: number }
+  /** The answer stands, whatever its status. */
+  | { readonly kind: 'result'; readonly answer: Answered }
+  | { readonly kind: 'failed'; readonly code: ResultCode; readonly message: string }
 
-const burningStatuses = new Set([408, 409, 425, 498, 500, 504])
-const freeStatuses = new Set([429, 502, 503])
+export const retryAfterAtMostMs = 300_000
 
-/** What burns an attempt and what does not (docs/spec.md, I10). A connection that broke is judged where it is known what else broke with it. */
-export function verdict(outcome: Exclude<Outcome, { kind: 'stopped' }>): Verdict {
+/** `leftMs`: until the end of the window. While there is some left, no wait goes beyond it; after it a stop is on its way, and the line merely must not hammer. */
+export function decide(outcome: Outcome, tried: Tried, policy: RetryPolicy, leftMs: number, random: () => number): Verdict {
+  const cost = costOf(outcome)
+  if (cost === 'final' || (cost === 'burns' && tried.burnt + 1 >= policy.attempts)) return lastOf(outcome, policy.attempts)
+  const waitMs = waitOf(outcome, cost === 'burns' ? tried.burnt : tried.spared, policy, random)
+  return { kind: 'again', burns: cost === 'burns', waitMs: leftMs > 0 ? Math.min(waitMs, leftMs) : waitMs }
+}
+
+const burning = new Set([408, 409, 425, 498])
+/** The backend, or what stands before it, takes no more or is not there: nothing was tried. */
+export const turnsAway = (status: number): boolean => status === 429 || status === 502 || status === 503
+
+function costOf(outcome: Outcome): 'final' | 'burns' | 'spares' {
   switch (outcome.kind) {
     case 'answered':
-      if (freeStatuses.has(outcome.status)) return 'free'
-      return burningStatuses.has(outcome.status) || outcome.status >= 500 ? 'burns' : 'result'
-    case 'too-large':
-      return 'result'
-    case 'garbage':
+      if (turnsAway(outcome.status)) return 'spares'
+      return burning.has(outcome.status) || outcome.status >= 500 ? 'burns' : 'final'
     case 'broken':
       return 'burns'
     case 'timeout':
-      return outcome.phase === 'connect' ? 'free' : 'burns'
+      return outcome.phase === 'connect' ? 'spares' : 'burns'
     case 'unreachable':
     case 'ours':
-      return 'free'
+      return 'spares'
+    case 'too-large':
+      return 'final'
   }
 }
 
-/** How a line ends whose attempts are used up, or whose outcome is a result at once. */
-export function endingOf(outcome: Exclude<Outcome, { kind: 'stopped' }>): Ending {
+function lastOf(outcome: Outcome, attempts: number): Verdict {
   switch (outcome.kind) {
     case 'answered':
-      return outcome
+      return { kind: 'result', answer: outcome }
     case 'too-large':
-      return { kind: 'unanswered', code: 'response_too_large', message: `The answer is larger than ${outcome.limitBytes} bytes.` }
-    case 'garbage':
-      return { kind: 'unanswered', code: 'invalid_response', message: outcome.message }
+      return failed('response_too_large', `The answer is larger than ${outcome.limitBytes} bytes.`)
     case 'timeout':
-      return { kind: 'unanswered', code: 'request_timeout', message: 'The model did not answer in time.' }
+      return failed('request_timeout', `The model did not answer in time, in ${attempts} attempts.`)
     case 'broken':
     case 'unreachable':
     case 'ours':
-      return {
-        kind: 'unanswered',
-        code: 'backend_unreachable',
-        message: 'The connection to the model broke each time before the answer was whole.',
-      }
+      return failed(
+        'backend_unreachable',
+        `The connection to the model broke before the answer was whole, in ${attempts} attempts.`,
+      )
   }
 }
 
-/** A line that waits longer than this for a `Retry-After` is not waiting for a backend but for an operator. */
-const retryAfterAtMostMs = 300_000
+const failed = (code: ResultCode, message: string): Verdict => ({ kind: 'failed', code, message })
 
-/** How long a line waits before it is sent again: what the backend asked for, else back-off; never past the end of the window. */
-export function retryWaitMs(
-  outcome: Outcome,
-  { tries, backoff, untilDeadlineMs, random }: { tries: number; backoff: Backoff; untilDeadlineMs: number; random: () => number },
-): number {
-  const asked = outcome.kind === 'answered' ? outcome.retryAfterMs : null
-  const wait = asked === null ? backoffMs(tries, backoff, random) : Math.min(asked, retryAfterAtMostMs) * (1 + random() * 0.1)
-  return Math.max(0, Math.min(wait, untilDeadlineMs))
+function waitOf(outcome: Outcome, failures: number, policy: RetryPolicy, random: () => number): number {
+  switch (outcome.kind) {
+    case 'answered': {
+      if (outcome.retryAfterMs === null) return backoffMs(failures, policy, random)
+      const asked = Math.min(outcome.retryAfterMs, retryAfterAtMostMs)
+      return asked + backoffMs(0, policy, random) // NOTE: a backend tells the same time to many lines; they should not come back as one
+    }
+    case 'broken':
+    case 'timeout':
+      return backoffMs(failures, policy, random)
+    case 'unreachable': // the lane waits for the backend; the line is to be there when it comes back
+    case 'ours':
+    case 'too-large':
+      return backoffMs(0, policy, random)
+  }
 }
 
-/** `Retry-After` in both forms (RFC 9110, 10.2.3): seconds, or a date. null when it is neither. */
+const dayFirst = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)/
+
+/** `Retry-After` in both forms (RFC 9110, 10.2.3), as milliseconds from `now`; null if it is neither. */
 export function parseRetryAfter(text: string, now: number): number | null {
-  if (/^\s*\d+(\.\d+)?\s*$/.test(text)) return Number(text) * 1000
-  const at = Date.parse(text)
+  const trimmed = text.trim()
+  if (/^\d{1,9}(?:\.\d+)?$/.test(trimmed)) return Number(trimmed) * 1000
+  const at = dayFirst.test(trimmed) ? Date.parse(trimmed) : NaN
   return Number.isNaN(at) ? null : Math.max(0, at - now)
 }

@@ -1,0 +1,93 @@
+import type { Feed, Sendable } from './feed.ts'
+import type { Backend, Flight, Lane, Rota } from './state.ts'
+
+/** A taken line, on its way. undefined: it was stopped before it began. */
+export function board(stops: Stops, feed: Feed, line: Sendable, rota: Rota): Flight | undefined {
+  const together = stops.of(line.signal)
+  if (line.signal.aborted) {
+    feed.stopped(line)
+    return undefined
+  }
+  const flight: Flight = {
+    feed,
+    line,
+    rota,
+    together,
+    place: 'ready',
+    lane: null,
+    call: null,
+    sentAt: 0,
+    burnt: 0,
+    spared: 0,
+    deaths: 0,
+    avoid: null,
+    dueAt: 0,
+    dueIndex: -1,
+  }
+  together.add(flight)
+  return flight
+}
+
+/** Sends it. */
+export function depart(flight: Flight, lane: Lane, now: number): void {
+  const { backend } = lane
+  flight.place = 'out'
+  flight.lane = lane
+  flight.sentAt = now
+  lane.inFlight++
+  backend.inFlight++
+  if (flight.deaths > 0) backend.suspect = flight
+  flight.call = backend.wire.send(flight, flight.feed.endpoint, flight.line.body)
+}
+
+/** Its call is over. */
+export function land(flight: Flight, lane: Lane): void {
+  const { backend } = lane
+  flight.lane = null
+  flight.call = null
+  lane.inFlight--
+  backend.inFlight--
+  if (backend.suspect === flight) backend.suspect = null
+}
+
+/** Back into its rota: it goes as soon as a lane has room. */
+export function makeReady(flight: Flight): void {
+  flight.place = 'ready'
+  if (flight.deaths > 0) flight.rota.suspects.add(flight)
+  else flight.rota.ready.add(flight)
+}
+
+/** Takes it out of wherever it is. Its end is the caller's to tell. */
+export function leave(flight: Flight): Backend | undefined {
+  const { lane, call, rota, place } = flight
+  flight.place = 'over'
+  flight.together.delete(flight)
+  rota.ready.delete(flight)
+  rota.suspects.delete(flight)
+  if (!lane) return undefined
+  if (place === 'draining') lane.backend.suspect = null
+  else land(flight, lane)
+  call?.abort()
+  return lane.backend
+}
+
+/** The flights of each abort signal: one listener a signal, however many lines share it. */
+export interface Stops {
+  /** Where a flight with this signal belongs. */
+  of(signal: AbortSignal): Set<Flight>
+}
+
+/** `stop` is called for all flights of a signal that aborts, at once. */
+export function makeStops(stop: (flights: readonly Flight[]) => void): Stops {
+  const known = new WeakMap<AbortSignal, Set<Flight>>()
+  return {
+    of(signal) {
+      const flights = known.get(signal)
+      if (flights) return flights
+      const fresh = new Set<Flight>()
+      known.set(signal, fresh)
+      signal.addEventListener('abort', () => stop([...fresh]), { once: true })
+      return fresh
+    },
+  }
+}

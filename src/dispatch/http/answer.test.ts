@@ -1,0 +1,67 @@
+import { expect, test } from 'vitest'
+import { endingOf, readHead } from './answer.ts'
+
+const ending = (status: number, ...body: (string | Buffer)[]) => {
+  const all = endingOf({ kind: 'answered', status, requestId: 'r', retryAfterMs: null, body: body.map((b) => Buffer.from(b)) })
+  return all.kind === 'answered' ? { ...all, body: Buffer.concat(all.body).toString() } : all
+}
+
+test('a good answer keeps its bytes: big integers, key order, number forms', () => {
+  const text = '{"z":12345678901234567890,"a":1.0e+2,"t":"\\ud800 \\u00e9 é"}'
+  expect(ending(200, text)).toMatchObject({ kind: 'answered', status: 200, requestId: 'r', body: text })
+})
+
+test('a BOM is dropped and raw line breaks become spaces', () => {
+  expect(ending(200, '\ufeff{\r\n  "a": "x\\ny"\n}')).toMatchObject({ body: '{    "a": "x\\ny" }' })
+})
+
+test('an answer in many pieces, cut within a character, is one answer', () => {
+  const bytes = Buffer.from('{"a":"é€😀"}')
+  expect(ending(200, ...[...bytes].map((b) => Buffer.from([b])))).toMatchObject({ body: '{"a":"é€😀"}' })
+})
+
+test('usage is read on the way, of good answers only', () => {
+  const text = '{"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}'
+  expect(ending(200, text)).toMatchObject({ usage: { inputTokens: 3, outputTokens: 4, totalTokens: 7 } })
+  expect(ending(400, text)).toMatchObject({ usage: { totalTokens: 0 } })
+})
+
+test.each(['', 'ok', '<html>', '{"a":1', '{"a":"x\ny"}', '{} {}', 'NaN'])('a 2xx that is not JSON is no result: %j', (text) => {
+  expect(ending(200, text)).toMatchObject({ kind: 'unanswered', code: 'invalid_response' })
+})
+
+test('a 2xx that is not UTF-8 is no result', () => {
+  expect(ending(200, Buffer.from([0x22, 0xff, 0x22]))).toMatchObject({ kind: 'unanswered', code: 'invalid_response' })
+})
+
+test('an error keeps its JSON, and its text when it is not JSON', () => {
+  expect(ending(400, '{"error":{"message":"no"}}')).toMatchObject({ status: 400, body: '{"error":{"message":"no"}}' })
+  expect(ending(502, '<h1>bad\n"gateway"</h1>')).toMatchObject({ body: '{"error":{"message":"<h1>bad\\n\\"gateway\\"</h1>"}}' })
+  expect(ending(500, Buffer.from([0x61, 0xff]))).toMatchObject({ body: '{"error":{"message":"a\ufffd"}}' })
+  expect(ending(404)).toMatchObject({ body: '{"error":{"message":"HTTP 404 with an empty body"}}' })
+})
+
+test('of an error that is a whole page, only the beginning is kept', () => {
+  const { body } = ending(500, 'x'.repeat(1e6)) as { body: string }
+  expect(body.length).toBeLessThan(20_000)
+})
+
+test('of the headers only what matters is read, whatever its case', () => {
+  const raw = [
+    'Content-Type',
+    'application/json',
+    'X-Request-ID',
+    'abc',
+    'RETRY-AFTER',
+    '2',
+    'content-encoding',
+    'GZIP',
+    'x-abcdefghi',
+    'no',
+  ]
+  const head = readHead(
+    raw.map((text) => Buffer.from(text)),
+    () => 0,
+  )
+  expect(head).toEqual({ requestId: 'abc', retryAfterMs: 2000, encoding: 'gzip' })
+})

@@ -1,0 +1,76 @@
+import { isUtf8 } from 'node:buffer'
+import type { Answered, Ending } from '../../domain/outcome.ts'
+import { parseRetryAfter } from '../../domain/retry.ts'
+import { noUsage, readUsage } from '../../domain/usage.ts'
+
+/** What of an answer's headers matters. */
+export interface Head {
+  readonly requestId: string | null
+  readonly retryAfterMs: number | null
+  /** null: not compressed. */
+  readonly encoding: string | null
+}
+
+const plain: Head = { requestId: null, retryAfterMs: null, encoding: null }
+
+/** Reads raw headers (name, value, name, value, ...) and makes nothing of those that do not matter: told by the length of their names. */
+export function readHead(raw: readonly Buffer[], now: () => number): Head {
+  let head = plain
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const length = raw[i]?.length
+    if (length !== 11 && length !== 12 && length !== 16) continue
+    const name = raw[i]?.toString('latin1').toLowerCase()
+    const value = raw[i + 1]?.toString('latin1').trim() ?? ''
+    if (name === 'x-request-id' && value !== '') head = { ...head, requestId: value }
+    else if (name === 'retry-after') head = { ...head, retryAfterMs: parseRetryAfter(value, now()) }
+    else if (name === 'content-encoding') head = { ...head, encoding: value.toLowerCase() }
+  }
+  return head
+}
+
+/** What an answer puts into the result (D17): its own bytes where they are JSON, on one line. */
+export function endingOf({ status, requestId, body }: Answered): Ending {
+  const [only] = body
+  const bytes = withoutBom(body.length === 1 && only ? only : Buffer.concat(body))
+  const json = parse(bytes)
+  const good = status >= 200 && status < 300
+  if (json)
+    return { kind: 'answered', status, requestId, body: [onOneLine(bytes)], usage: good ? readUsage(json.value) : noUsage }
+  if (good)
+    return {
+      kind: 'unanswered',
+      code: 'invalid_response',
+      message: `The model answered ${status} with a body that is not UTF-8 JSON.`,
+    }
+  return { kind: 'answered', status, requestId, body: [wrapped(bytes, status)], usage: noUsage }
+}
+
+const withoutBom = (bytes: Buffer): Buffer =>
+  bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes
+
+function parse(bytes: Buffer): { readonly value: unknown } | null {
+  if (!isUtf8(bytes)) return null
+  try {
+    return { value: JSON.parse(bytes.toString()) }
+  } catch {
+    return null
+  }
+}
+
+const lf = 10
+const cr = 13
+
+/** NOTE: only for what has been parsed: in JSON a raw line break can only be white space. Writes into the bytes, which are nobody else's. */
+function onOneLine(bytes: Buffer): Buffer {
+  for (let at = bytes.indexOf(lf); at >= 0; at = bytes.indexOf(lf, at + 1)) bytes[at] = 32
+  for (let at = bytes.indexOf(cr); at >= 0; at = bytes.indexOf(cr, at + 1)) bytes[at] = 32
+  return bytes
+}
+
+/** At most so much is kept of an error that is not JSON: proxies answer with whole pages. */
+const maxTextBytes = 16 * 1024
+
+function wrapped(bytes: Buffer, status: number): Buffer {
+  const text = new TextDecoder().decode(bytes.subarray(0, maxTextBytes))
+  return Buffer.from(JSON.stringify({ error: { message: text === '' ? `HTTP ${status} with an empty body` : text } }))
+}

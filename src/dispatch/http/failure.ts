@@ -1,0 +1,34 @@
+import type { Outcome } from '../../domain/outcome.ts'
+
+/** Trouble of this machine: out of file descriptors, ports, memory, or no DNS. Never a line's failure, and never the backend's. */
+const ours = new Set([
+  'EMFILE',
+  'ENFILE',
+  'ENOBUFS',
+  'ENOMEM',
+  'EADDRNOTAVAIL',
+  'EAGAIN',
+  'EAI_AGAIN',
+  'EAI_MEMORY',
+  'UND_ERR_INVALID_ARG',
+])
+const late = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT'])
+
+/** What an error of the transport means for the line. `written`: the request was handed to a connection. */
+export function outcomeOf(error: unknown, written: boolean): Outcome {
+  const code = codeOf(error)
+  const message = code === '' ? nameOf(error) : code
+  if (ours.has(code)) return { kind: 'ours', message }
+  if (written) return { kind: 'broken', message }
+  return late.has(code) ? { kind: 'timeout', phase: 'connect' } : { kind: 'unreachable', message }
+}
+
+/** Did the other side close the connection? A reused one may have been closed before our request reached it. */
+export function wasClosed(error: unknown): boolean {
+  const code = codeOf(error)
+  return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE'
+}
+
+const codeOf = (error: unknown): string =>
+  typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : ''
+const nameOf = (error: unknown): string => (error instanceof Error ? error.name : 'unknown')

@@ -1,0 +1,19 @@
+import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib'
+
+const inflaters: Readonly<Record<string, (packed: Buffer, options: { maxOutputLength: number }) => Buffer>> = {
+  gzip: gunzipSync,
+  'x-gzip': gunzipSync,
+  deflate: inflateSync,
+  br: brotliDecompressSync,
+}
+
+/** Backends are asked not to compress; some proxies do so all the same. What cannot be unpacked stays as it is: it is not JSON then, which says enough. */
+export function unpack(encoding: string, chunks: Buffer[], maxBytes: number): Buffer[] | 'too-large' {
+  const inflate = inflaters[encoding]
+  if (!inflate) return chunks
+  try {
+    return [inflate(Buffer.concat(chunks), { maxOutputLength: maxBytes })]
+  } catch (error) {
+    return error instanceof RangeError ? 'too-large' : chunks
+  }
+}

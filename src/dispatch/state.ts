@@ -1,0 +1,91 @@
+/**
+ * What the dispatcher remembers, in three words: a *flight* is a line between being taken from its feed and its end; a *lane* is one model on one backend; a
+ * *rota* is what may be sent for one model and endpoint, and by whom in turn. Types only: who moves what is said in the files that do.
+ */
+import type { Pace } from '../domain/lane.ts'
+import type { Bell } from '../kit/forever.ts'
+import type { Timed } from './due.ts'
+import type { BackendSettings, Feed, Sendable } from './feed.ts'
+import type { Ring } from './ring.ts'
+import type { Call } from './http/slot.ts'
+import type { Wire } from './http/transport.ts'
+
+/**
+ * Where a flight is.
+ * ready: in its rota, goes as soon as a lane has room · out: its call is open · waiting: for the time of its next attempt · judged: its connection broke a
+ * moment ago, and what else breaks will show whether the backend died · draining: it goes when nothing else is in flight on its backend · over: told to the feed
+ */
+export type Place = 'ready' | 'out' | 'waiting' | 'judged' | 'draining' | 'over'
+
+export interface Flight extends Timed {
+  readonly feed: Feed
+  readonly line: Sendable
+  readonly rota: Rota
+  /** The flights that its signal stops, this one among them. */
+  readonly together: Set<Flight>
+  place: Place
+  /** While it is out or draining: on which lane. */
+  lane: Lane | null
+  call: Call | null
+  sentAt: number
+  burnt: number
+  spared: number
+  /** How often the backend died while it was out. From the first on it goes one at a time with the others of which that is true, from the second on alone. */
+  deaths: number
+  /** Where it broke or was late: another backend is better, if there is one. */
+  avoid: Backend | null
+}
+
+export interface Rota {
+  readonly model: string
+  readonly endpoint: string
+  readonly lanes: Lane[]
+  readonly turns: Map<string, Turn>
+  /** Projects with lines at hand. */
+  readonly projects: Ring<Turn>
+  /** Flights whose time has come: before new lines. */
+  readonly ready: Set<Flight>
+  /** Flights that were out when a backend died: before all others, one at a time. */
+  readonly suspects: Set<Flight>
+}
+
+/** A project's turn in a rota. */
+export interface Turn {
+  readonly rota: Rota
+  readonly projectId: string
+  readonly feeds: Set<Feed>
+  /** Feeds with lines at hand. */
+  readonly atHand: Ring<Feed>
+}
+
+export interface Lane {
+  readonly backend: Backend
+  readonly model: string
+  readonly rotas: Ring<Rota>
+  pace: Pace
+  inFlight: number
+  /** Nothing of it was accepted, so often in a row. */
+  refusals: number
+  /** Until when nothing is sent, by the monotonic clock; 0: it does not rest. */
+  restsUntil: number
+}
+
+export interface Backend {
+  readonly settings: BackendSettings
+  readonly wire: Wire<Flight>
+  readonly lanes: Map<string, Lane>
+  /** Lanes that may have lines at hand. */
+  readonly busy: Ring<Lane>
+  models: readonly string[] | null
+  open: boolean
+  trouble: string | null
+  inFlight: number
+  /** When it last accepted something, and when a connection of it last broke. */
+  heardAt: number
+  brokeAt: number
+  readonly judged: Set<Flight>
+  /** The one that was out at a death and is out again, or waits for the backend to drain. */
+  suspect: Flight | null
+  /** Rung when it is shut. */
+  readonly shutBell: Bell
+}
