@@ -246,6 +246,7 @@ const workerSettings = (s: Settings): WorkerParts['settings'] => ({
   shardBytes: s.shardBytes,
   maxLines: s.maxBatchLines,
   maxFileBytes: s.maxFileBytes,
+  maxInputs: s.maxInputs,
   maxLineBytes: s.maxLineBytes,
   graceMs: s.grace,
   suffixes: { output: s.suffixOutput, error: s.suffixError },

@@ -36,6 +36,8 @@ export function failureOf(error: unknown): { answer: ApiError; ours: boolean } {
   const known = error instanceof Error ? (error as FastifyError) : null
   if (known?.validation) return { answer: faultOf(known.validation as unknown as Fault[]), ours: false }
   if (known?.code === 'FST_REQ_FILE_TOO_LARGE') return { answer: fileTooLarge(0), ours: false }
+  if (known && /^(Multipart:|Unexpected end of (form|multipart)|Malformed part)/.test(known.message))
+    return { answer: new ApiError(400, null, `The multipart body cannot be read: ${known.message}.`), ours: false }
   const status = known?.statusCode
   if (known && status !== undefined && status >= 400 && status < 500)
     return { answer: new ApiError(status === 413 || status === 415 ? status : 400, null, known.message), ours: false }

@@ -73,6 +73,7 @@ export const options = {
     return ms !== null && ms <= 14 * 86_400_000
   }),
   maxBatchLines: whole('limits.batchLines', 50_000, 'Lines a batch may have'),
+  maxInputs: whole('limits.embeddingInputs', 50_000, 'Inputs to embed that a batch may have, over all lines'),
   maxFileBytes: bytes('limits.fileBytes', 200_000_000, 'Bytes a file may have, unpacked'),
   maxLineBytes: bytes('limits.lineBytes', 32 * MiB, 'Bytes a line may have'),
   maxAnswerBytes: bytes('limits.answerBytes', 64 * MiB, 'Bytes an answer may have'),

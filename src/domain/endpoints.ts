@@ -5,6 +5,8 @@ export interface Endpoint {
   readonly required: readonly (readonly string[])[]
   /** Is it offered whatever the backends say? Others only when a backend lists them. */
   readonly always: boolean
+  /** Inputs are counted over all lines of a batch, and bounded (contract 3.1). */
+  readonly countsInputs?: boolean
   /** How the error for `stream: true` calls it (contract 6.3). */
   readonly title: string
 }
@@ -12,7 +14,7 @@ export interface Endpoint {
 export const endpoints: readonly Endpoint[] = [
   { url: '/v1/chat/completions', required: [['messages']], always: true, title: 'Chat Completions' },
   { url: '/v1/responses', required: [['input', 'prompt']], always: true, title: 'Responses' },
-  { url: '/v1/embeddings', required: [['input']], always: true, title: 'Embeddings' },
+  { url: '/v1/embeddings', required: [['input']], always: true, title: 'Embeddings', countsInputs: true },
   { url: '/v1/completions', required: [['prompt']], always: false, title: 'Completions' },
 ]
 

@@ -10,6 +10,8 @@ export interface CheckedLine {
   readonly customIdEnd: number
   readonly bodyStart: number
   readonly bodyEnd: number
+  /** How many inputs the line has, where the endpoint counts them; else 0. */
+  readonly inputs: number
 }
 export type Checked = CheckedLine | { readonly kind: 'bad'; readonly errors: readonly PlanError[] }
 
@@ -131,7 +133,14 @@ export function makeLineChecker(endpoint: Endpoint): LineChecker {
         wrong('invalid_type', 'body', `Invalid type for 'body': expected an object, but got ${typeAt(bodySpan)} instead.`)
       else checkBody(number, wrong, typeAt)
       if (errors.length > 0 || !id || !bodySpan) return { kind: 'bad', errors }
-      return { kind: 'good', customIdStart: id.start, customIdEnd: id.end, bodyStart: bodySpan.start, bodyEnd: bodySpan.end }
+      return {
+        kind: 'good',
+        customIdStart: id.start,
+        customIdEnd: id.end,
+        bodyStart: bodySpan.start,
+        bodyEnd: bodySpan.end,
+        inputs: endpoint.countsInputs ? countInputs() : 0,
+      }
     },
   }
 
@@ -167,6 +176,14 @@ export function makeLineChecker(endpoint: Endpoint): LineChecker {
         'body.model',
         `The model '${shown(name)}' for this request does not match the rest of the batch ('${shown(model)}'). Each batch must contain requests for a single model.`,
       )
+  }
+
+  /** Texts are one each; so is an array of tokens. */
+  function countInputs(): number {
+    const span = body.get('input')
+    if (!span || bytes[span.start] !== 0x5b) return 1
+    const inputs = JSON.parse(bytes.toString('utf8', span.start, span.end)) as unknown[]
+    return typeof inputs[0] === 'number' ? 1 : Math.max(1, inputs.length)
   }
 
   function present(span: Span | undefined): boolean {

@@ -39,6 +39,7 @@ export interface WorkerSettings {
   readonly shardBytes: number
   readonly maxLines: number
   readonly maxFileBytes: number
+  readonly maxInputs: number
   readonly maxLineBytes: number
   /** On a stop: how long calls that are open may take to end. */
   readonly graceMs: number

@@ -20,6 +20,8 @@ export interface PlanSpec {
   readonly endpoint: string
   readonly maxLines: number
   readonly maxFileBytes: number
+  /** Inputs to embed, over all lines. */
+  readonly maxInputs: number
   readonly maxLineBytes: number
   readonly workers: number
   readonly shardLines: number

@@ -81,6 +81,7 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
           endpoint: batch.endpoint,
           maxLines: settings.maxLines,
           maxFileBytes: settings.maxFileBytes,
+          maxInputs: settings.maxInputs,
           maxLineBytes: settings.maxLineBytes,
           workers: settings.workers,
           shardLines: settings.shardLines,

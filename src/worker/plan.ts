@@ -34,16 +34,19 @@ export async function planFile({ read, target, hash }: PlanParts, spec: PlanSpec
   async function* planned(): AsyncGenerator<Buffer> {
     const hashes = makeHashList()
     const pages = makePages()
+    let inputs = 0
     const onLine = (bytes: Buffer, start: number, end: number, number: number): void => {
       if (cells.lines >= spec.maxLines && !errors.any) errors.add(tooManyLines(spec.maxLines))
       const line = checker.check(bytes, start, end, number)
       if (line.kind === 'bad') return line.errors.forEach((e) => errors.add(e))
+      inputs += line.inputs
       hashes.add(hashOfId(hash, bytes, line.customIdStart, line.customIdEnd))
       const size = plannedBytes(line.customIdEnd - line.customIdStart, line.bodyEnd - line.bodyStart)
       cells.add(size)
       if (!errors.any) pages.write(bytes, line, number, size)
     }
     yield* eachLine(open(), spec, errors, onLine, pages)
+    if (inputs > spec.maxInputs) errors.add(tooManyInputs(inputs, spec.maxInputs))
     if (cells.lines === 0 && !errors.any) errors.add(emptyFile)
     const candidates = hashes.repeated()
     if (candidates.length > 0) await findDuplicates({ open, spec, checker, hash, candidates, errors })
@@ -159,6 +162,8 @@ const atFile = (code: string, message: string, line: number | null = null): Plan
 const emptyFile = atFile('empty_file', 'The input file is empty. Please ensure that the batch contains at least one request.')
 const tooManyLines = (max: number) =>
   atFile('too_many_tasks', `The file has too many requests: at most ${max} are allowed. Split it into several batches.`)
+const tooManyInputs = (got: number, max: number) =>
+  atFile('too_many_tasks', `The file has ${got} inputs to embed: at most ${max} are allowed. Split it into several batches.`)
 const fileTooLarge = (max: number) =>
   atFile('file_too_large', `The file is too large: at most ${max} bytes are allowed. Split it into several batches.`)
 const lineTooLong = (line: number, max: number) =>
