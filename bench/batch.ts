@@ -1,0 +1,64 @@
+import { openAsBlob } from 'node:fs'
+import type { Server } from './child.ts'
+
+export interface Seen {
+  readonly id: string
+  readonly status: string
+  readonly output_file_id: string | null
+  readonly error_file_id: string | null
+  readonly request_counts: { readonly total: number; readonly completed: number; readonly failed: number }
+}
+
+export async function call<T>(
+  server: Server,
+  method: string,
+  path: string,
+  body?: string | FormData,
+  headers: Record<string, string> = {},
+): Promise<T> {
+  const answer = await fetch(`${server.url}/v1${path}`, {
+    method,
+    headers: { authorization: `Bearer ${server.key}`, ...headers },
+    ...(body === undefined ? {} : { body }),
+  })
+  const json = (await answer.json()) as T
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(json)}`)
+  return json
+}
+
+export async function upload(server: Server, path: string): Promise<string> {
+  const form = new FormData()
+  form.set('purpose', 'batch')
+  form.set('file', await openAsBlob(path), 'lines.jsonl')
+  return (await call<{ id: string }>(server, 'POST', '/files', form)).id
+}
+
+export const create = (server: Server, input: string): Promise<Seen> =>
+  call(
+    server,
+    'POST',
+    '/batches',
+    JSON.stringify({ input_file_id: input, endpoint: '/v1/chat/completions', completion_window: '24h' }),
+    { 'content-type': 'application/json' },
+  )
+
+export const get = (server: Server, id: string): Promise<Seen> => call(server, 'GET', `/batches/${id}`)
+
+/** Polls until the batch is as it should be. */
+export async function until(server: Server, id: string, is: (batch: Seen) => boolean, everyMs = 10): Promise<Seen> {
+  for (;;) {
+    const batch = await get(server, id)
+    if (is(batch)) return batch
+    if (/failed|expired/.test(batch.status)) throw new Error(`the batch is ${batch.status}: ${JSON.stringify(batch)}`)
+    await new Promise((resolve) => setTimeout(resolve, everyMs))
+  }
+}
+
+export const ended = (batch: Seen): boolean => ['completed', 'cancelled', 'failed', 'expired'].includes(batch.status)
+
+/** Lines of a given size, with ids that differ. */
+export function* lines(count: number, bytes: number): Generator<string> {
+  const bare = (i: number, text: string) =>
+    `${JSON.stringify({ custom_id: `line-${i}`, method: 'POST', url: '/v1/chat/completions', body: { model: 'sim', messages: [{ role: 'user', content: text }], max_tokens: 16 } })}\n`
+  for (let i = 0; i < count; i++) yield bare(i, 'x'.repeat(Math.max(1, bytes - bare(i, '').length)))
+}
