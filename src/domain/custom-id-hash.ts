@@ -22,7 +22,7 @@ export function makeHash(seedA: number, seedB: number): Hash {
 
 /** The hash of a custom_id as its raw JSON string, quotes included: escaped or not, the same id has the same hash. */
 export function hashOfId(hash: Hash, bytes: Buffer, start: number, end: number): number {
-  if (bytes.indexOf(0x5c, start) >= end || !bytes.subarray(start, end).includes(0x5c)) return hash(bytes, start + 1, end - 1)
+  if (!bytes.subarray(start, end).includes(0x5c)) return hash(bytes, start + 1, end - 1)
   const decoded = Buffer.from(JSON.parse(bytes.toString('utf8', start, end)) as string)
   return hash(decoded, 0, decoded.length)
 }

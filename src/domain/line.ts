@@ -35,15 +35,23 @@ export function makeLineChecker(endpoint: Endpoint): LineChecker {
   let model: string | null = null
   let modelBytes: Buffer | null = null
   let modelLine = 0
+  const knownNames = ['custom_id', 'method', 'url', 'body', 'model', 'stream', ...endpoint.required.flat()].map((name) => ({
+    name,
+    bytes: Buffer.from(name),
+  }))
   const top = new Map<string, Span>()
   const body = new Map<string, Span>()
   let bytes: Buffer = Buffer.alloc(0)
   let key = ['', '', '']
 
+  /** A known name without making a string of it; what is unknown is decoded only if it is escaped, for then it may be a known one. */
   const keyOf = (start: number, end: number): string => {
+    const length = end - start - 2
+    for (const { name, bytes: known } of knownNames)
+      if (known.length === length && bytes.compare(known, 0, length, start + 1, end - 1) === 0) return name
     for (let i = start + 1; i < end - 1; i++)
       if (bytes[i] === 0x5c) return JSON.parse(bytes.toString('utf8', start, end)) as string
-    return bytes.toString('utf8', start + 1, end - 1)
+    return ''
   }
   const visitor: Visitor = {
     key(depth, start, end) {
