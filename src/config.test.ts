@@ -1,0 +1,86 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, expect, test } from 'vitest'
+import { formatBytes, formatTime, parseBytes, parseTime } from './config/units.ts'
+import { loadSettings } from './config.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'nightshift-config-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+let files = 0
+const fileOf = (text: string): string => {
+  const path = join(folder, `${files++}.yaml`)
+  writeFileSync(path, text)
+  return path
+}
+
+test('a flag comes before its variable, that before the file, that before the default', () => {
+  const config = fileOf('port: 1001\nlimits: { fileBytes: 1MB, lineBytes: 1kB }')
+  const env = { NIGHTSHIFT_PORT: '1002' }
+  expect(loadSettings({ config, flags: { port: '1003' } }, env).port).toBe(1003)
+  expect(loadSettings({ config, flags: {} }, env).port).toBe(1002)
+  expect(loadSettings({ config, flags: {} }, {}).port).toBe(1001)
+  expect(loadSettings({ config, flags: {} }, {}).maxFileBytes).toBe(1_000_000)
+  expect(loadSettings({ flags: {} }, {}).port).toBe(8090)
+})
+
+test('sizes and times come back as they were written', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 2 ** 45 }), (n) => {
+      expect(parseBytes(formatBytes(n))).toBe(n)
+      expect(parseTime(formatTime(n))).toBe(n)
+    }),
+  )
+  expect(['200MB', '8MiB', '10s', 'x', '-1', '1.5h', ''].map((t) => [parseBytes(t), parseTime(t)])).toEqual([
+    [200_000_000, null],
+    [8_388_608, null],
+    [null, 10_000],
+    [null, null],
+    [null, null],
+    [null, 5_400_000],
+    [null, null],
+  ])
+})
+
+test.each([
+  [{ flags: { port: 'abc' } }, {}, /--port: 'abc' is not a whole number/],
+  [{ flags: {} }, { NIGHTSHIFT_LEASE: '20', NIGHTSHIFT_LEASE_RENEW: '5' }, /--lease must be at least 3s/],
+  [{ flags: { lease: '8s' } }, {}, /--lease-renew must be at most half of --lease/],
+  [{ flags: { suffixOutput: '.x', suffixError: '.x' } }, {}, /the two results would have one name/],
+  [{ flags: { database: 'postgres://u:secret@h/d' } }, {}, /PostgreSQL comes with a later version/],
+  [{ flags: {}, backend: ['ftp://x'] }, {}, /is not the address of a backend/],
+  [{ flags: { windows: '24h,30m' } }, {}, /--windows/],
+] as const)('what cannot be is refused with where and what to do: %j', (given, env, message) => {
+  expect(() => loadSettings(given, env)).toThrow(message)
+  expect(() => loadSettings(given, env)).toThrow(expect.not.stringContaining('secret') as never)
+})
+
+test('a wrong file is refused with its line', () => {
+  expect(() => loadSettings({ config: fileOf('port: 1\nprot: 2'), flags: {} }, {})).toThrow(
+    /line 2: unknown setting 'prot'. Did you mean 'port'\?/,
+  )
+  expect(() => loadSettings({ config: fileOf('port: [1\n'), flags: {} }, {})).toThrow(/line \d: not valid YAML/)
+  expect(() => loadSettings({ config: fileOf('backends:\n  - { url: "http://h", key: "${NOPE}" }'), flags: {} }, {})).toThrow(
+    /line 1: the variable NOPE is not set/,
+  )
+  expect(() => loadSettings({ config: join(folder, 'none.yaml'), flags: {} }, {})).toThrow(/cannot be read/)
+})
+
+test('secrets come from variables and files', () => {
+  const secret = fileOf('from a file\n')
+  const config = fileOf(
+    `backends:\n  - { url: http://a/v1/, key: "\${K}", models: [m] }\n  - { url: http://b, key: { file: ${secret} } }`,
+  )
+  expect(loadSettings({ config, flags: {} }, { K: 'v' }).backends.map(({ url, key }) => [url, key])).toEqual([
+    ['http://a', 'v'],
+    ['http://b', 'from a file'],
+  ])
+})
+
+test('folders of buckets are found from where the file lies', () => {
+  const config = fileOf('buckets:\n  - { bucket: demo, folder: ./d }')
+  expect(loadSettings({ config, flags: {} }, {}).buckets).toEqual([
+    { bucket: 'demo', projects: ['default'], place: { kind: 'folder', folder: join(folder, 'd') } },
+  ])
+})
