@@ -147,7 +147,7 @@ test.skipIf(!hasScript)(
 )
 
 test.skipIf(isRemote)('84: a line that is never answered ends as request_timeout', async () => {
-  await using subject = await openLocal({ firstByteTimeoutMs: 200, answerTimeoutMs: 400, attempts: 2 })
+  await using subject = await openLocal({ firstByteTimeout: '200ms', answerTimeout: '400ms', attempts: '2' })
   const { output, errors } = await run(subject, linesOf(['', '[[hang]]', '']))
   expect(output).toHaveLength(2)
   expect(errors[0]).toMatchObject({ custom_id: 'line-1', response: null, error: { code: 'request_timeout' } })

@@ -1,15 +1,18 @@
+import { randomBytes, randomUUID } from 'node:crypto'
 import { readdirSync } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'libsql'
+import { startServe, type App } from '../../src/app.ts'
+import { makeProject } from '../../src/auth/first-start.ts'
+import { createKey } from '../../src/auth/keys.ts'
+import { loadSettings } from '../../src/config.ts'
+import type { OptionName } from '../../src/config/options.ts'
+import { systemClock, type Clock } from '../../src/kit/clock.ts'
+import { Stopped } from '../../src/domain/stop.ts'
+import { controlOf, startScriptedBackend } from './scripted-backend.ts'
 import type { Subject } from './subject.ts'
-
-/** Settings that checks of their own start a server with. */
-export interface Special {
-  readonly attempts?: number
-  readonly firstByteTimeoutMs?: number
-  readonly answerTimeoutMs?: number
-}
 
 /** The real program, started in this process, on a data folder of its own, with a clock that can be moved. */
 export interface LocalSubject extends Subject {
@@ -18,12 +21,71 @@ export interface LocalSubject extends Subject {
   readonly data: string
   /** Moves the wall clock on. */
   advance(ms: number): void
-  /** Stops the server, and starts it on the same data. */
+  /** Stops the server, and starts it on the same data and at the same address. */
   restart(options: { whileOff: () => void }): Promise<void>
 }
 
-export function openLocal(_special: Special = {}): Promise<LocalSubject> {
-  return Promise.reject(new Error('there is no program to start yet'))
+/** Settings beside those that every local subject has, as a user would write them behind their flags. */
+export type Special = Readonly<Partial<Record<OptionName, string>>>
+
+/** A line that fails always is tried five times: with these pauses that is over in a moment. `NIGHTSHIFT_LOG_LEVEL=info` shows what the server says. */
+const usual: Special = { backoffBase: '20ms', backoffMax: '200ms', logLevel: process.env.NIGHTSHIFT_LOG_LEVEL ?? 'silent' }
+
+export async function openLocal(special: Special = {}): Promise<LocalSubject> {
+  const data = await mkdtemp(join(tmpdir(), 'nightshift-subject-'))
+  const backend = await startScriptedBackend()
+  let ahead = 0
+  const clock: Clock = { ...systemClock, now: () => systemClock.now() + ahead }
+  const start = (port: string) =>
+    run(loadSettings({ backend: [backend.url], flags: { ...usual, ...special, data, port, host: '127.0.0.1' } }, {}), clock)
+  let server = await start('0')
+  const { port } = new URL(server.app.url)
+  const { key, project: projectId } = JSON.parse(await readFile(join(data, 'credentials.json'), 'utf8')) as {
+    key: string
+    project: string
+  }
+  return {
+    baseUrl: server.app.url,
+    key,
+    projectId,
+    other: { baseUrl: server.app.url, ...(await secondProject(server.app, clock, data)) },
+    backend: controlOf(backend.url),
+    bucket: { name: 'default', folder: join(data, 'buckets/default') },
+    data,
+    advance: (ms) => void (ahead += ms),
+    async restart({ whileOff }) {
+      await server.end()
+      whileOff()
+      server = await start(port)
+    },
+    async [Symbol.asyncDispose]() {
+      await backend[Symbol.asyncDispose]() // NOTE: first, so that calls that hang do not hold up the end
+      await server.end()
+      await rm(data, { recursive: true, force: true })
+    },
+  }
+}
+
+async function run(settings: ReturnType<typeof loadSettings>, clock: Clock): Promise<{ app: App; end(): Promise<void> }> {
+  const app = await startServe(settings, { clock })
+  const stopping = new AbortController()
+  const running = app.run(stopping.signal)
+  return {
+    app,
+    async end() {
+      stopping.abort(new Stopped({ kind: 'shutdown' }))
+      await running
+      await app[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** Another project with a key, as the operator's commands make them. */
+async function secondProject({ db }: App, clock: Clock, data: string): Promise<{ key: string; projectId: string }> {
+  const newUuid = () => randomUUID()
+  const { id: projectId } = await makeProject({ db, clock, newUuid }, data, 'other')
+  const made = { id: newUuid(), projectId, name: 'second', createdAt: clock.now(), randomBytes: (n: number) => randomBytes(n) }
+  return { key: (await createKey(db, made)).secret, projectId }
 }
 
 /** The size of everything in a folder. */
