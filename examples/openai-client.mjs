@@ -13,4 +13,5 @@ while (!['completed', 'failed', 'expired', 'cancelled'].includes(batch.status)) 
   console.error(batch.status, batch.request_counts)
 }
 for (const error of batch.errors?.data ?? []) console.error(`line ${error.line}: ${error.message}`)
-for (const id of [batch.output_file_id, batch.error_file_id]) if (id) process.stdout.write(await (await client.files.content(id)).text())
+for (const id of [batch.output_file_id, batch.error_file_id])
+  if (id) process.stdout.write(await (await client.files.content(id)).text())

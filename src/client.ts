@@ -122,7 +122,7 @@ export function openClient({ url, key }: { url: string; key: string }): Client {
     listBatches: ({ after, limit }, signal) =>
       json(
         patient(
-          `/batches?${new URLSearchParams({ ...(after === undefined ? {} : { after }), ...(limit === undefined ? {} : { limit: String(limit) }) })}`,
+          `/batches?${new URLSearchParams({ ...(after === undefined ? {} : { after }), ...(limit === undefined ? {} : { limit: String(limit) }) }).toString()}`,
           signal,
         ),
       ),

@@ -87,7 +87,7 @@ function check(s: Settings): void {
   }
   if (/^postgres(ql)?:/.test(s.database))
     no(`${flagOf('database')}: PostgreSQL comes with a later version. Leave it out to use SQLite in the data folder.`)
-  if (/^s3:/.test(s.blobs)) no(`${flagOf('blobs')}: S3 comes with a later version. Leave it out, or name a folder.`)
+  if (s.blobs.startsWith('s3:')) no(`${flagOf('blobs')}: S3 comes with a later version. Leave it out, or name a folder.`)
   if (s.database !== '')
     no(
       `${flagOf('database')}: '${s.database}' is not a database that this version knows. Leave it out to use SQLite in the data folder.`,

@@ -65,12 +65,7 @@ export async function runFile(
   }
 }
 
-async function findOrCreate(
-  { db, parts, newUuid }: Engine,
-  file: string,
-  state: string,
-  endpoint: string,
-): Promise<BatchId> {
+async function findOrCreate({ db, parts, newUuid }: Engine, file: string, state: string, endpoint: string): Promise<BatchId> {
   const { clock } = parts
   const { projectId } = await prepareProjects({ db, clock, newUuid, randomBytes }, { data: state, buckets: [] }, '')
   await putGrant(db, { projectId, bucket, place: { kind: 'folder', folder: dirname(file) } }, 'own')

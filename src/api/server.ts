@@ -25,7 +25,10 @@ export async function makeApi(parts: ApiParts): Promise<FastifyInstance> {
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false, verbose: true } },
     frameworkErrors(error, request, reply) {
       const plain = reply as unknown as FastifyReply // NOTE: typed for a route, and there is none yet
-      void plain.header('x-request-id', request.id).code(400).send(errorBody(failureOf(error).answer))
+      void plain
+        .header('x-request-id', request.id)
+        .code(400)
+        .send(errorBody(failureOf(error).answer))
     },
     clientErrorHandler(error, socket) {
       if (!socket.writable) return

@@ -121,7 +121,7 @@ function skipString(bytes: Uint8Array, start: number, end: number): number {
 /** `at` is behind the backslash; gives the last byte of the escape, or -1. A lone surrogate is as good as any (JSON.parse takes it). */
 function skipEscape(bytes: Uint8Array, at: number, end: number): number {
   if (at >= end) return -1
-  switch (bytes[at]) {
+  switch (bytes[at] ?? 0) {
     case quote:
     case backslash:
     case 0x2f:

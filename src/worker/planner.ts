@@ -108,7 +108,7 @@ export function makePlanner({ threads = 2, smallBytes = 8 * 1024 * 1024 } = {}):
         next()
       }),
     async [Symbol.asyncDispose]() {
-      await Promise.all(seats.map((seat) => seat.worker?.terminate()))
+      await Promise.all(seats.map(async (seat) => seat.worker?.terminate()))
     },
   }
 }

@@ -15,4 +15,5 @@ export function chanceOf(seed: number, text: string): () => number {
   }
 }
 
-export const pick = <T>(from: readonly [T, ...T[]], chance: () => number): T => from[Math.floor(chance() * from.length)] ?? from[0]
+export const pick = <T>(from: readonly [T, ...T[]], chance: () => number): T =>
+  from[Math.floor(chance() * from.length)] ?? from[0]

@@ -34,7 +34,11 @@ export const simulateOptions = {
   loadFactor: number('load-factor', 1, 'How much slower it is with all slots busy: both times are multiplied by 1 + this x load'),
   slots: whole('slots', 256, 'Requests that run at once; others queue', 1),
   queue: whole('queue', 100_000, 'Requests that may queue; more are answered with 503'),
-  maxInFlight: whole('max-in-flight', 0, 'Requests that may run and queue together; more are answered with 429. 0: no such limit'),
+  maxInFlight: whole(
+    'max-in-flight',
+    0,
+    'Requests that may run and queue together; more are answered with 429. 0: no such limit',
+  ),
   retryAfterSeconds: whole('retry-after', 1, 'What a 429 says in Retry-After, in seconds'),
   answerTokens: whole('answer-tokens', 16, 'Tokens of an answer on average: 1 to twice as many less one', 1),
   dimensions: whole('dimensions', 64, 'Length of an embedding, unless the request says another', 1),
@@ -59,12 +63,14 @@ export function simulateSettings(given: Partial<SimulateSettings>): SimulateSett
     const value = settings[name as keyof SimulateSettings]
     if (typeof value !== 'number') continue
     const { kind, least = 0 } = row as Row<number>
-    const good = value >= least && value < 2 ** 31 && (kind !== 'whole' || Number.isInteger(value)) && (kind !== 'share' || value <= 1)
+    const good =
+      value >= least && value < 2 ** 31 && (kind !== 'whole' || Number.isInteger(value)) && (kind !== 'share' || value <= 1)
     if (!good) throw new RangeError(`${row.flag} cannot be ${value}: ${row.help}`)
   }
   if (settings.models.length === 0) throw new RangeError('models must name at least one')
   if (settings.errorStatus > 599) throw new RangeError(`error-status cannot be ${settings.errorStatus}: 400 to 599`)
   const { errorRate, resetRate, hangRate, garbageRate, slowBodyRate } = settings
-  if (errorRate + resetRate + hangRate + garbageRate + slowBodyRate > 1) throw new RangeError('the rates of faults add up to more than 1')
+  if (errorRate + resetRate + hangRate + garbageRate + slowBodyRate > 1)
+    throw new RangeError('the rates of faults add up to more than 1')
   return settings
 }

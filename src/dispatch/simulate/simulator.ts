@@ -93,7 +93,7 @@ export async function startSimulator(given: Partial<SimulateOptions> = {}): Prom
     const hash = hashOf(text, options.seed)
     const fault = faultOf(prompt, hash)
     if (fault === 'reset') return void response.socket?.resetAndDestroy()
-    if (fault === 'hang') return void (await waitFor(24 * 3_600_000, gone))
+    if (fault === 'hang') return waitFor(24 * 3_600_000, gone)
     const made = endpoint.make(body, prompt, hash, hash.toString(16).padStart(8, '0') + requests.toString(16))
     const load = 1 + slots.running / options.slots
     await waitFor((options.firstTokenMs + options.tokenMs * made.tokens) * load, gone)
