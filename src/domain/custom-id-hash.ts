@@ -22,7 +22,9 @@ export function makeHash(seedA: number, seedB: number): Hash {
 
 /** The hash of a custom_id as its raw JSON string, quotes included: escaped or not, the same id has the same hash. */
 export function hashOfId(hash: Hash, bytes: Buffer, start: number, end: number): number {
-  if (!bytes.subarray(start, end).includes(0x5c)) return hash(bytes, start + 1, end - 1)
+  let escaped = false
+  for (let i = start + 1; i < end; i++) if (bytes[i] === 0x5c) escaped = true
+  if (!escaped) return hash(bytes, start + 1, end - 1)
   const decoded = Buffer.from(JSON.parse(bytes.toString('utf8', start, end)) as string)
   return hash(decoded, 0, decoded.length)
 }

@@ -46,9 +46,7 @@ export function makeLineChecker(endpoint: Endpoint): LineChecker {
 
   /** A known name without making a string of it; what is unknown is decoded only if it is escaped, for then it may be a known one. */
   const keyOf = (start: number, end: number): string => {
-    const length = end - start - 2
-    for (const { name, bytes: known } of knownNames)
-      if (known.length === length && bytes.compare(known, 0, length, start + 1, end - 1) === 0) return name
+    for (const { name, bytes: known } of knownNames) if (sameBytes(bytes, start + 1, end - 1, known)) return name
     for (let i = start + 1; i < end - 1; i++)
       if (bytes[i] === 0x5c) return JSON.parse(bytes.toString('utf8', start, end)) as string
     return ''
@@ -60,8 +58,10 @@ export function makeLineChecker(endpoint: Endpoint): LineChecker {
       if (depth === 1 && name === 'body') body.clear()
     },
     value(depth, start, end) {
-      if (depth === 1) top.set(key[1] ?? '', { start, end })
-      else if (key[1] === 'body') body.set(key[2] ?? '', { start, end })
+      const name = key[depth] ?? ''
+      if (name === '') return
+      if (depth === 1) top.set(name, { start, end })
+      else if (key[1] === 'body') body.set(name, { start, end })
     },
   }
 
@@ -75,8 +75,10 @@ export function makeLineChecker(endpoint: Endpoint): LineChecker {
 
   const isString = ({ start }: Span) => bytes[start] === 0x22
   const textOf = ({ start, end }: Span) => JSON.parse(bytes.toString('utf8', start, end)) as string
-  const equals = (span: Span, expected: string) =>
-    bytes.toString('latin1', span.start + 1, span.end - 1) === expected || textOf(span) === expected
+  const post = Buffer.from('POST')
+  const endpointUrl = Buffer.from(endpoint.url)
+  const equals = (span: Span, expected: Buffer) =>
+    sameBytes(bytes, span.start + 1, span.end - 1, expected) || textOf(span) === expected.toString()
 
   return {
     get model() {
@@ -125,10 +127,10 @@ export function makeLineChecker(endpoint: Endpoint): LineChecker {
           )
       }
       const method = stringAt('method')
-      if (method && !equals(method, 'POST'))
+      if (method && !equals(method, post))
         wrong('invalid_value', 'method', `Invalid value: '${shown(textOf(method))}'. Supported values are: 'POST'`)
       const url = stringAt('url')
-      if (url && !equals(url, endpoint.url))
+      if (url && !equals(url, endpointUrl))
         wrong(
           'invalid_url',
           'url',
@@ -200,6 +202,13 @@ export function makeLineChecker(endpoint: Endpoint): LineChecker {
   function isNull({ start }: Span): boolean {
     return bytes[start] === 0x6e
   }
+}
+
+/** A loop, because the texts are short: a call into native code costs more than the comparison. */
+function sameBytes(bytes: Uint8Array, start: number, end: number, expected: Uint8Array): boolean {
+  if (end - start !== expected.length) return false
+  for (let i = 0; i < expected.length; i++) if (bytes[start + i] !== expected[i]) return false
+  return true
 }
 
 /** Names are shown in messages, shortened: they may be anything. */
