@@ -140,8 +140,23 @@ async function createOnce(
   })
   parts.events.batchCreated({ id, projectId: caller.projectId, endpoint: body.endpoint })
   db.hint('plan')
-  reply.raw.once('finish', () => void markAnswered(db, caller.keyId, byBody).catch(() => {})) // NOTE: not marked, a repeat within ten minutes finds this batch: harmless
+  markWhenAnswered(parts, caller, byBody, reply)
   return id
+}
+
+const settledMs = 1000
+
+/**
+ * An answer that was written may still not have arrived: the client may have gone before, and its FIN not been read. So the answer counts as sent when the
+ * connection is still open a second later. Not marked, a repeat within ten minutes finds this batch: harmless.
+ */
+function markWhenAnswered({ db }: ApiParts, caller: Caller, mark: string, reply: FastifyReply): void {
+  const { socket } = reply.raw
+  reply.raw.once('finish', () => {
+    setTimeout(() => {
+      if (socket && !socket.destroyed) void markAnswered(db, caller.keyId, mark).catch(() => {})
+    }, settledMs).unref()
+  })
 }
 
 const hashOf = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex')

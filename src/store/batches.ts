@@ -36,33 +36,59 @@ export async function insertBatch(db: Queries, b: NewBatch): Promise<void> {
   )
 }
 
-const columns = `b.id, b.project_id, b.key_id, b.endpoint, b.input, b.completion_window, b.metadata, b.output_expires_seconds, b.status, b.model, b.errors,
-  b.output_file_id, b.error_file_id, b.created_at, b.in_progress_at, b.expires_at, b.finalizing_at, b.completed_at, b.failed_at, b.expired_at,
-  b.cancelling_at, b.cancelled_at, b.total`
+const running = `('in_progress', 'cancelling')`
+const plainColumns = [
+  'id',
+  'project_id',
+  'key_id',
+  'endpoint',
+  'input',
+  'completion_window',
+  'metadata',
+  'output_expires_seconds',
+  'status',
+  'model',
+  'errors',
+  'output_file_id',
+  'error_file_id',
+  'created_at',
+  'in_progress_at',
+  'expires_at',
+  'finalizing_at',
+  'completed_at',
+  'failed_at',
+  'expired_at',
+  'cancelling_at',
+  'cancelled_at',
+  'total',
+]
 
-/** Of a batch that runs, the sums of its shards; of one that has ended, those that publishing wrote. */
-const selectBatches = `select ${columns}, ${sumColumns
-  .map(
-    (s) =>
-      `case when b.status in ('in_progress', 'cancelling') then (select coalesce(sum(s.${s}), 0) from shards s where s.batch_id = b.id) else b.${s} end as ${s}`,
-  )
-  .join(', ')} from batches b`
+/**
+ * Batches with their sums: of one that runs, those of its shards; of one that has ended, those that publishing wrote. One statement, so that no batch is seen
+ * between the two. `$1` and on are the caller's in `page`.
+ */
+const selectBatches = (page: string): string => `with page as (select * from batches ${page})
+  select ${plainColumns.map((c) => `p.${c}`).join(', ')}, ${sumColumns.map((c) => `case when p.status in ${running} then coalesce(s.${c}, 0) else p.${c} end as ${c}`).join(', ')}
+  from page p left join (
+    select batch_id, ${sumColumns.map((c) => `sum(${c}) as ${c}`).join(', ')} from shards
+    where batch_id in (select id from page where status in ${running}) group by batch_id) s on s.batch_id = p.id
+  order by p.id desc`
 
 /** The caller's project is named in the statement itself (I14). */
 export async function findBatch(db: Queries, projectId: ProjectId, id: BatchId): Promise<Batch | null> {
-  const [row] = await db.query(`${selectBatches} where b.project_id = $1 and b.id = $2`, [projectId, id])
+  const [row] = await db.query(selectBatches('where project_id = $1 and id = $2'), [projectId, id])
   return row ? batchOf(row) : null
 }
 
 /** For the worker, which serves all projects. */
 export async function loadBatch(db: Queries, id: BatchId): Promise<Batch | null> {
-  const [row] = await db.query(`${selectBatches} where b.id = $1`, [id])
+  const [row] = await db.query(selectBatches('where id = $1'), [id])
   return row ? batchOf(row) : null
 }
 
 /** Newest first, older than `after` where it is given. */
 export async function listBatches(db: Queries, projectId: ProjectId, after: BatchId | null, limit: number): Promise<Batch[]> {
-  const rows = await db.query(`${selectBatches} where b.project_id = $1 and b.id < $2 order by b.id desc limit $3`, [
+  const rows = await db.query(selectBatches('where project_id = $1 and id < $2 order by id desc limit $3'), [
     projectId,
     after ?? '~',
     limit,

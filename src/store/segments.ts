@@ -51,11 +51,10 @@ export function finishShard(db: Db, held: HeldFence, lines: number, segment: Seg
       throw new Error(`shard ${held.number} of batch ${held.batchId}: the last segment does not have every line once`)
     await tx.query(`delete from segments where batch_id = $1 and shard = $2`, [held.batchId, held.number])
     await insertSegment(tx, held, segment)
-    await sumShard(tx, held)
-    await tx.query(`update shards set state = 'done', owner = null, lease_until = 0 where batch_id = $1 and number = $2`, [
-      held.batchId,
-      held.number,
-    ])
+    await tx.query(
+      `update shards set state = 'done', owner = null, lease_until = 0, ${sumColumns.map((c, i) => `${c} = $${i + 3}`).join(', ')} where batch_id = $1 and number = $2`,
+      [held.batchId, held.number, ...sumValues(segment.sums)],
+    )
     return 'committed'
   })
 }

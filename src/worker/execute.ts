@@ -41,6 +41,8 @@ export function makeExecutor(parts: WorkerParts): Executor {
   /** Saves go on while the worker stops; only the end of the grace time aborts them. */
   const saving = new AbortController()
   let draining = false
+  /** A batch has shards to claim, and there was no memory for them. */
+  let starved = false
   let lookedAt = -Infinity
   let renewedAt = -Infinity
 
@@ -63,7 +65,7 @@ export function makeExecutor(parts: WorkerParts): Executor {
 
   function release(run: BatchRun, held: Held): void {
     run.drop(held)
-    bell.ring()
+    if (starved) bell.ring()
   }
 
   /** What a shard needs now: to be finished, given back, or saved so far. */
@@ -171,7 +173,11 @@ export function makeExecutor(parts: WorkerParts): Executor {
 
   async function claim(batch: OpenBatch): Promise<void> {
     const capacity = dispatcher.capacity(batch.model, batch.endpoint)
-    if (!batch.waiting || capacity === 0 || budget.full) return
+    if (!batch.waiting || capacity === 0) return
+    if (budget.full) {
+      starved = true
+      return
+    }
     const run = runOf(batch)
     run.wanted = budget.wanted(run, capacity)
     if (run.exhausted || run.unsent >= run.wanted) return
@@ -212,6 +218,7 @@ export function makeExecutor(parts: WorkerParts): Executor {
   async function step(): Promise<number> {
     const open = await look()
     await renew()
+    starved = false
     for (const batch of turns(open)) await claim(batch)
     return settings.lookMs
   }

@@ -46,7 +46,7 @@ export async function saveLast(
   number: number,
   drained: Drained,
 ): Promise<Committed> {
-  const earlier = await segmentsOfShard(db, lease.batchId, lease.number)
+  const earlier = number === 0 && lease.done.length === 0 ? [] : await segmentsOfShard(db, lease.batchId, lease.number)
   const blob = segmentName(project, lease, number)
   const last = segmentOf(blob, number, drained)
   const whole: Segment = earlier.reduce(
