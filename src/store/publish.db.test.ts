@@ -1,0 +1,152 @@
+import { describe, expect, test } from 'vitest'
+import { newBatch, project, runningBatch, segmentOf } from '../../test/support/batch-rows.ts'
+import { databases } from '../../test/support/databases.ts'
+import { handClock } from '../../test/support/hand-clock.ts'
+import type { FileId, ProjectId } from '../domain/ids.ts'
+import { noSums } from '../domain/usage.ts'
+import { cancelBatch, findBatch, listBatches, loadBatch } from './batches.ts'
+import type { Db } from './db.ts'
+import { findFile, type StoredFile } from './files.ts'
+import { outputsOf, reserveOutputs, type OutputName } from './outputs.ts'
+import { publishBatch, type Publication } from './publish.ts'
+import { finishShard } from './segments.ts'
+import { claimShards, openBatches } from './shards.ts'
+import { batchesToSweep, markSwept } from './sweeps.ts'
+import { claimCompose, claimPlan, giveBackWalk, refuseBatch, startBatch } from './walks.ts'
+
+const lease = 15_000
+const file = (id: string): StoredFile => ({
+  id: id as FileId,
+  projectId: project,
+  purpose: 'batch_output',
+  filename: 'o.jsonl',
+  bytes: 1,
+  blob: `p1/${id}`,
+  createdAt: 1,
+  expiresAt: null,
+  batchId: null,
+})
+const publication = (more: Partial<Publication> = {}): Publication => ({
+  ending: 'completed',
+  outputFileId: 'file-o',
+  errorFileId: null,
+  sums: { ...noSums, completed: 10 },
+  files: [file('file-o')],
+  objects: [],
+  objectsExpireAt: null,
+  at: Date.now(),
+  ...more,
+})
+const name = (key: string, kind: 'output' | 'error' = 'output'): OutputName => ({ store: 'folder:x', bucket: 'b', key, kind })
+
+/** A batch whose only shard is done. */
+async function doneBatch(db: Db) {
+  const id = await runningBatch(db, 1)
+  const open = (await openBatches(db, 100)).find((b) => b.id === id)
+  const [held] = await claimShards(db, open!, 'w', lease, 1)
+  await finishShard(db, held!, 10, segmentOf(0, [0, 9]))
+  return id
+}
+
+describe.each(Object.entries(databases))('%s', (_, open) => {
+  test('a batch is ready to be composed when its last shard is done, and one composer gets it', async () => {
+    await using db = await open()
+    const id = await doneBatch(db)
+    await runningBatch(db, 1)
+    const walks = await Promise.all([claimCompose(db, 'a', lease, 1500), claimCompose(db, 'b', lease, 1500)])
+    expect(walks.map((w) => w?.batch.id)).toEqual([id, undefined])
+  })
+
+  test('publishing is all at once: status, names, counts, files', async () => {
+    await using db = await open()
+    const id = await doneBatch(db)
+    const walk = await claimCompose(db, 'a', lease, 1500)
+    const batch = await loadBatch(db, id)
+    expect(await publishBatch(db, batch!, walk!.fence, publication())).toBe(true)
+    const after = await findBatch(db, project, id)
+    expect(after).toMatchObject({ status: 'completed', outputFileId: 'file-o', sums: { completed: 10 } })
+    expect(after!.finalizingAt).toBe(after!.completedAt)
+    expect(await findFile(db, project, 'file-o' as FileId, Date.now())).not.toBeNull()
+    expect(await publishBatch(db, batch!, walk!.fence, publication())).toBe(false)
+  })
+
+  test('with an old fence, or after a cancel came, nothing is published', async () => {
+    await using db = await open()
+    const id = await doneBatch(db)
+    const walk = await claimCompose(db, 'a', lease, 1500)
+    const batch = await loadBatch(db, id)
+    expect(await publishBatch(db, batch!, walk!.fence - 1, publication())).toBe(false)
+    await cancelBatch(db, project, id, Date.now())
+    expect(await publishBatch(db, batch!, walk!.fence, publication())).toBe(false)
+    expect(await findFile(db, project, 'file-o' as FileId, Date.now())).toBeNull()
+    const seen = await loadBatch(db, id)
+    expect(await publishBatch(db, seen!, walk!.fence, publication({ ending: 'cancelled' }))).toBe(true)
+    expect((await findBatch(db, project, id))?.status).toBe('cancelled')
+  })
+
+  test('a cancel that races the plan wins or loses whole', async () => {
+    await using db = await open()
+    const id = await newBatch(db)
+    const walk = await claimPlan(db, 'p', lease)
+    expect(await cancelBatch(db, project, id, Date.now())).toBe(true)
+    expect(await startBatch(db, id, walk!.fence, { blob: 'b', bytes: 1, lines: 1, model: 'm', shards: [] }, Date.now())).toBe(
+      false,
+    )
+    expect(await refuseBatch(db, id, walk!.fence, [], Date.now())).toBe(false)
+    expect((await findBatch(db, project, id))?.status).toBe('cancelling')
+  })
+
+  test('a walk that was given back is claimed again after its pause, under a higher fence', async () => {
+    const clock = handClock()
+    await using db = await open(clock)
+    await newBatch(db, { createdAt: clock.now() })
+    const first = await claimPlan(db, 'a', lease)
+    await giveBackWalk(db, first!.batch.id, first!.fence, 5000, 'away')
+    expect(await claimPlan(db, 'b', lease)).toBeNull()
+    await clock.advance(5001)
+    const second = await claimPlan(db, 'b', lease)
+    expect(second).toMatchObject({ fence: first!.fence + 1, troubleSince: expect.any(Number) as number })
+  })
+
+  test('names of results belong to the first who reserves them, both or none', async () => {
+    await using db = await open()
+    const [a, b] = [await newBatch(db), await newBatch(db)]
+    expect(await reserveOutputs(db, project, a, [name('x-error', 'error')])).toBe(true)
+    expect(await reserveOutputs(db, project, b, [name('x-output'), name('x-error', 'error')])).toBe(false)
+    expect(await outputsOf(db, b)).toEqual([])
+    expect(await reserveOutputs(db, project, a, [name('x-output'), name('x-error', 'error')])).toBe(true)
+  })
+
+  test('a batch of another project is not found, not listed and not cancelled', async () => {
+    await using db = await open()
+    const id = await newBatch(db)
+    const other = 'p2' as ProjectId
+    expect(await findBatch(db, other, id)).toBeNull()
+    expect(await listBatches(db, other, null, 10)).toEqual([])
+    expect(await cancelBatch(db, other, id, Date.now())).toBe(false)
+    expect((await findBatch(db, project, id))?.status).toBe('validating')
+  })
+
+  test('the list is newest first, and a page begins after the id that it is given', async () => {
+    await using db = await open()
+    const ids = [await newBatch(db), await newBatch(db), await newBatch(db)].toReversed()
+    expect((await listBatches(db, project, null, 10)).map((b) => b.id)).toEqual(ids)
+    expect((await listBatches(db, project, ids[0]!, 1)).map((b) => b.id)).toEqual([ids[1]])
+  })
+
+  test('scratch of an ended batch is swept twice, an hour apart, and its counts stay', async () => {
+    const clock = handClock(Date.now() + 1000)
+    await using db = await open(clock)
+    const id = await doneBatch(db)
+    const walk = await claimCompose(db, 'a', lease, 1500)
+    await publishBatch(db, (await loadBatch(db, id))!, walk!.fence, publication({ at: clock.now() }))
+    for (let i = 0; i < 2; i++) {
+      expect((await batchesToSweep(db, 10)).map((b) => b.id)).toEqual([id])
+      await markSwept(db, id, 3_600_000)
+      expect(await batchesToSweep(db, 10)).toEqual([])
+      await clock.advance(3_600_001)
+    }
+    expect(await batchesToSweep(db, 10)).toEqual([])
+    expect((await findBatch(db, project, id))?.sums.completed).toBe(10)
+  })
+})
