@@ -97,9 +97,9 @@ export function openFolderBucket(folder: string, bucket: string): Bucket {
         await handle.close()
       }
     },
-    proveWrite: (key) =>
+    proveWrite: (key, owner) =>
       inDirectory(key, async (pathOf) => {
-        const path = pathOf(`${stagePrefix}probe-${randomUUID()}`)
+        const path = pathOf(`${stagePrefix}${owner}-probe-${randomUUID()}`)
         await writeNew(path, 0o600, new Uint8Array(1))
         await unlink(path)
       }),

@@ -17,8 +17,8 @@ export interface Bucket {
   head(key: string): Promise<ObjectSeen | null>
   /** @throws {ObjectMissing | ObjectChanged | BucketDenied}; ObjectChanged when the object is no longer the one that was seen. */
   read(key: string, seen: ObjectSeen, range?: { start: number; bytes?: number }, signal?: AbortSignal): AsyncIterable<Buffer>
-  /** Proves the right to write beside `key` and leaves nothing. @throws {BucketDenied} */
-  proveWrite(key: string): Promise<void>
+  /** Proves the right to write beside `key` and leaves nothing; killed halfway, something that `discardStaged` finds by its owner. @throws {BucketDenied} */
+  proveWrite(key: string, owner: string): Promise<void>
   /** `owner` (batch id and fence) makes the name of what is staged, so that a later owner can find and discard it. */
   stage(key: string, owner: string, source: BlobSource, signal?: AbortSignal): Promise<Staged>
   /** Makes staged bytes appear under the key, unless there is an object already: `taken`. Doing it twice is `published` if the object is the staged one. */

@@ -19,8 +19,12 @@ const refused = (code: string, message: string, param: string | null): Input => 
 })
 
 /** Finds the input of a batch: a file of its project, or an object in a bucket granted to it, which must be readable and writable beside (D4). */
-export async function findInput(parts: Pick<WorkerParts, 'db' | 'clock' | 'filesPlace'>, batch: Batch): Promise<Input> {
-  return isAddress(batch.input) ? findObject(parts, batch) : findUpload(parts, batch)
+export async function findInput(
+  parts: Pick<WorkerParts, 'db' | 'clock' | 'filesPlace'>,
+  batch: Batch,
+  fence: number,
+): Promise<Input> {
+  return isAddress(batch.input) ? findObject(parts, batch, fence) : findUpload(parts, batch)
 }
 
 async function findUpload(
@@ -46,7 +50,7 @@ async function findUpload(
   }
 }
 
-async function findObject({ db }: Pick<WorkerParts, 'db'>, batch: Batch): Promise<Input> {
+async function findObject({ db }: Pick<WorkerParts, 'db'>, batch: Batch, fence: number): Promise<Input> {
   const located = await locateInput(db, batch)
   if (!located)
     return refused('input_no_permissions', `${batch.input}: this project may no longer use the bucket.`, 'input_file_id')
@@ -60,7 +64,8 @@ async function findObject({ db }: Pick<WorkerParts, 'db'>, batch: Batch): Promis
         `Cannot find object '${key}' in bucket '${located.bucket}'. Check the key, and that the upload has ended.`,
         'input_file_id',
       )
-    await bucket.proveWrite(key)
+    if (fence > 1) await bucket.discardStaged(key, batch.id) // NOTE: an earlier walk may have died at its proof
+    await bucket.proveWrite(key, batch.id)
     return {
       kind: 'found',
       source: { kind: 'object', place: grant.place, bucket: located.bucket, key, seen },

@@ -70,7 +70,7 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
   }
 
   async function planInput({ batch, fence }: Pick<Walk, 'batch' | 'fence'>, signal: AbortSignal): Promise<PlanResult> {
-    const input = await findInput(parts, batch)
+    const input = await findInput(parts, batch, fence)
     if (input.kind === 'refused') return { kind: 'refused', errors: [input.error] }
     try {
       const result = await parts.planner.plan(
