@@ -9,6 +9,7 @@ import type { Batch } from './domain/batch.ts'
 import { isTerminal } from './domain/batch.ts'
 import type { BatchId, KeyId } from './domain/ids.ts'
 import { putGrant } from './store/buckets.ts'
+import { FolderInUse } from './store/lock.ts'
 import { insertBatch, listBatches, loadBatch } from './store/batches.ts'
 
 const bucket = 'here'
@@ -48,7 +49,11 @@ export async function runFile(
   const state = join(dirname(file), `.${basename(file)}.nightshift`)
   if (options.restart) await rm(state, { recursive: true, force: true })
   await mkdir(state, { recursive: true })
-  const engine = await openEngine({ ...settings, data: state, blobs: '' }, outside)
+  const engine = await openEngine({ ...settings, data: state, blobs: '' }, outside).catch((error: unknown) => {
+    throw error instanceof FolderInUse
+      ? new FolderInUse(`${file} is being run already. Wait for that run, or stop it first.`, { cause: error })
+      : error
+  })
   try {
     const id = await findOrCreate(engine, file, state, options.endpoint)
     const stopping = new AbortController()

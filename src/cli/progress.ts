@@ -21,13 +21,16 @@ export function openProgress(t: Terminal): Progress {
   const startedAt = performance.now()
   let bar: SingleBar | null = null
   let last = { at: -Infinity, status: '' }
-  const pace = (n: number) => Math.round(n / Math.max(0.001, (performance.now() - startedAt) / 1000))
+  /** What was there when the watching began does not count for the pace. */
+  let before: { readonly done: number; readonly tokens: number } | null = null
+  const pace = (n: number) => Math.round(Math.max(0, n) / Math.max(0.001, (performance.now() - startedAt) / 1000))
 
   return {
     show({ status, total, completed, failed, tokens }) {
       if (t.json) return
       const done = completed + failed
-      const facts = { status, failed, lines: pace(done), tokens: pace(tokens) }
+      before ??= { done, tokens }
+      const facts = { status, failed, lines: pace(done - before.done), tokens: pace(tokens - before.tokens) }
       if (t.isTerminal && total > 0) {
         if (bar) bar.update(done, facts)
         else {
