@@ -11,7 +11,9 @@ async function home(): Promise<string> {
   return folder
 }
 
-describe('folder', () => blobsContract(async () => openFolder(await home())))
+describe('folder', () => {
+  blobsContract(async () => openFolder(await home()))
+})
 
 test('what a killed put left half written is swept, and no younger one', async () => {
   const folder = await home()

@@ -40,7 +40,7 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
       got
         .flat()
         .map((l) => l.number)
-        .toSorted(),
+        .toSorted((a, b) => a - b),
     ).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
   })
 

@@ -113,7 +113,7 @@ export function blobsContract(open: () => Promise<Blobs>): void {
   test('a name that could be a path elsewhere is refused', async () => {
     const blobs = await open()
     for (const name of ['../a', 'a/../b', '/a', 'a//b', '', '.', 'a/', 'a\0b', 'a/./b'])
-      await expect((async () => blobs.put(name, Buffer.from('x')))(), JSON.stringify(name)).rejects.toThrow()
+      await expect((async () => blobs.put(name, Buffer.from('x')))()).rejects.toThrow('not a')
   })
 
   test('a big blob comes back as it was', async () => {
