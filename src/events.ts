@@ -8,6 +8,7 @@ import type { Metrics } from './kit/metrics.ts'
 
 export type Events = ReturnType<typeof makeEvents>
 
+const statusClasses = ['other', '1xx', '2xx', '3xx', '4xx', '5xx']
 const msBuckets = [1, 5, 20, 100, 500, 2000, 10_000, 60_000, 600_000]
 
 export function makeEvents({ log, metrics }: { log: Log; metrics: Metrics }) {
@@ -15,7 +16,7 @@ export function makeEvents({ log, metrics }: { log: Log; metrics: Metrics }) {
   const ended = metrics.counter('nightshift_batches_ended_total', 'Batches that ended, by status', ['status'])
   const lines = metrics.counter('nightshift_lines_total', 'Lines of ended batches, by result', ['result'])
   const tokens = metrics.counter('nightshift_tokens_total', 'Tokens of ended batches', ['kind'])
-  const attempts = metrics.counter('nightshift_attempts_total', 'HTTP tries, by what they came to', ['model', 'outcome'])
+  const attempts = metrics.tally('nightshift_attempts_total', 'HTTP tries, by what they came to', ['model', 'outcome'])
   const shards = metrics.counter('nightshift_shards_total', 'Shards, by what happened to them', ['event'])
   const troubles = metrics.counter('nightshift_troubles_total', 'Our own trouble, by kind', ['kind'])
   const swept = metrics.counter('nightshift_swept_total', 'Blobs, files and objects that the janitor removed')
@@ -76,7 +77,7 @@ export function makeEvents({ log, metrics }: { log: Log; metrics: Metrics }) {
       log.warn('results could not be saved; trying again', { ...shardOf(lease), error })
     },
     attempted(model: string, outcome: Outcome) {
-      attempts({ model, outcome: outcome.kind === 'answered' ? `${Math.floor(outcome.status / 100)}xx` : outcome.kind })
+      attempts(model, outcome.kind === 'answered' ? (statusClasses[Math.floor(outcome.status / 100)] ?? 'other') : outcome.kind)
     },
     backendShut(url: string, why: string) {
       log.warn('a backend takes no calls; lines wait', { backend: url, why })

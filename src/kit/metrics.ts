@@ -7,6 +7,8 @@ export interface Metrics {
     help: string,
     labels?: readonly string[],
   ): (labels?: Readonly<Record<string, string>>, by?: number) => void
+  /** A counter of two labels for what happens with every line: it adds in memory, and is told when the page is read. */
+  tally(name: string, help: string, labels: readonly [string, string]): (first: string, second: string) => void
   histogram(name: string, help: string, buckets: readonly number[]): (value: number) => void
   /** Asked for its values when the page is read. */
   gauge(
@@ -27,6 +29,24 @@ export function makeMetrics(): Metrics {
     counter(name, help, labels = []) {
       const counter = new Counter({ name, help, labelNames: [...labels], registers })
       return (values = {}, by = 1) => counter.inc({ ...values }, by)
+    },
+    tally(name, help, [first, second]) {
+      const counts = new Map<string, Map<string, number>>()
+      new Counter({
+        name,
+        help,
+        labelNames: [first, second],
+        registers,
+        collect() {
+          this.reset()
+          for (const [a, row] of counts) for (const [b, n] of row) this.inc({ [first]: a, [second]: b }, n)
+        },
+      })
+      return (a, b) => {
+        let row = counts.get(a)
+        if (!row) counts.set(a, (row = new Map()))
+        row.set(b, (row.get(b) ?? 0) + 1)
+      }
     },
     histogram(name, help, buckets) {
       const histogram = new Histogram({ name, help, buckets: [...buckets], registers })
