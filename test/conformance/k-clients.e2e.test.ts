@@ -6,12 +6,12 @@ import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import OpenAI, { toFile } from 'openai'
 import { expect, onTestFinished } from 'vitest'
-import { startProcess } from '../crash/process.ts'
 import { followToEnd, terminal } from './follow.ts'
 import { linesOf, threeLines } from './lines.ts'
+import { lockDatabase } from './local.ts'
 import { findPython, whyNoPython } from './python.ts'
 import { readResults } from './results.ts'
-import { test, hasScript, isRemote, startScriptedBackend } from './subject.ts'
+import { test, hasScript, isRemote, openLocal } from './subject.ts'
 import { allBatches, create, getBatch, upload, type Batch, type Door, type File } from './wire.ts'
 
 const run = promisify(execFile)
@@ -114,47 +114,37 @@ test.skipIf(noPython)('106 + 110: the Python client cancels, and does not repeat
   expect(seen.calls).toBe(1)
 })
 
-/** A server that is stopped as a process: its sockets take what is sent, and nobody answers. */
-async function stoppedServer() {
-  const backend = await startScriptedBackend()
-  const server = await startProcess({ backend: backend.url })
-  onTestFinished(async () => {
-    await server[Symbol.asyncDispose]()
-    await backend[Symbol.asyncDispose]()
-  })
-  const file = await upload(server, threeLines().text)
-  server.signal('SIGSTOP')
-  return { server, file }
-}
-
 test.skipIf(isRemote)('132: a create that openai-node repeats after its time-out makes one batch (D8)', async () => {
-  const { server, file } = await stoppedServer()
+  await using subject = await openLocal()
+  const file = await upload(subject, threeLines().text)
+  const lock = lockDatabase(subject.data) // NOTE: until it ends, a create is answered to nobody
   let posts = 0
   const counted: typeof fetch = (...asked) => {
-    if (++posts === 3) server.signal('SIGCONT')
+    if (++posts === 3) lock[Symbol.dispose]()
     return fetch(...asked)
   }
-  const client = clientOf(server, { timeout: 500, fetch: counted })
+  const client = clientOf(subject, { timeout: 500, fetch: counted })
   const made = await client.batches.create({ input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' })
   expect(posts).toBe(3)
-  expect((await allBatches(server)).map(({ id }) => id)).toEqual([made.id])
+  expect((await allBatches(subject)).map(({ id }) => id)).toEqual([made.id])
 })
 
 test.skipIf(noPython || isRemote)(
   '132: a create that the Python client repeats after its time-out makes one batch (D8)',
   async () => {
-    const { server, file } = await stoppedServer()
-    const child = spawn(python ?? '', [script, 'timeout', `${server.baseUrl}/v1`, server.key, file.id], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
+    await using subject = await openLocal()
+    const file = await upload(subject, threeLines().text)
+    const lock = lockDatabase(subject.data)
+    const args = [script, 'timeout', `${subject.baseUrl}/v1`, subject.key, file.id]
+    const child = spawn(python ?? '', args, { stdio: ['ignore', 'pipe', 'inherit'] })
     const said: string[] = []
     for await (const line of createInterface({ input: child.stdout })) {
       said.push(line)
-      if (said.length === 3) server.signal('SIGCONT')
+      if (said.length === 3) lock[Symbol.dispose]()
     }
     expect(said.slice(0, 3)).toEqual(['POST 0', 'POST 1', 'POST 2'])
     const { id } = JSON.parse(said[3] ?? '{}') as { id: string }
-    expect((await allBatches(server)).map((batch) => batch.id)).toEqual([id])
+    expect((await allBatches(subject)).map((batch) => batch.id)).toEqual([id])
   },
 )
 

@@ -1,5 +1,5 @@
 import { test as base } from 'vitest'
-import { controlOf, startScriptedBackend, type BackendControl } from './scripted-backend.ts'
+import { controlOf, type BackendControl } from './scripted-backend.ts'
 import { openLocal } from './local.ts'
 import type { Door } from './wire.ts'
 
@@ -55,4 +55,4 @@ export const test = base.extend<{ subject: Subject }>({
   ],
 })
 
-export { openLocal, startScriptedBackend }
+export { openLocal }
