@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../auth/caller.ts'
 import { isAddress, locate } from '../domain/address.ts'
 import { windowMs } from '../domain/batch.ts'
 import { endpoints } from '../domain/endpoints.ts'
-import { badAddress, cannotCancel, idempotencyMismatch, invalid, invalidValue, noSuchBatch } from '../domain/errors.ts'
+import { ApiError, badAddress, cannotCancel, idempotencyMismatch, invalid, invalidValue, noSuchBatch } from '../domain/errors.ts'
 import { isFileId, isUuid, parseBatchId, type BatchId } from '../domain/ids.ts'
 import { batchWire, listWire } from '../domain/wire.ts'
 import { cancelBatch, findBatch, insertBatch, listBatches } from '../store/batches.ts'
@@ -30,6 +30,7 @@ export function batchRoutes(app: FastifyInstance, parts: ApiParts): void {
       const header = request.headers['idempotency-key']
       const idempotencyKey = (typeof header === 'string' ? header : undefined) ?? body.idempotency_key
       const repeated = Number(request.headers['x-stainless-retry-count'] ?? 0) > 0
+      await stillThere(request)
       const id = await createOnce(parts, caller, body, { idempotencyKey, repeated }, reply)
       const created = await findBatch(db, caller.projectId, id)
       return created && batchWire(created)
@@ -142,6 +143,13 @@ async function createOnce(
   db.hint('plan')
   markWhenAnswered(parts, caller, byBody, reply)
   return id
+}
+
+/** A client that gave up before its batch was made has asked again elsewhere: for it nothing is made. Its request and its FIN are read in two turns of the event loop. */
+async function stillThere({ raw }: FastifyRequest): Promise<void> {
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
+  if (raw.socket.destroyed || raw.socket.readableEnded)
+    throw new ApiError(499, null, 'The client went away before its batch was made.')
 }
 
 const settledMs = 1000
