@@ -12,6 +12,7 @@ import { askModels, type Told } from './dispatch/discovery.ts'
 import { makeDispatcher } from './dispatch/dispatcher.ts'
 import type { BackendStatus, DispatchSettings, Dispatcher } from './dispatch/feed.ts'
 import { makeTransport } from './dispatch/http/transport.ts'
+import { offeredEndpoints } from './domain/endpoints.ts'
 import { makeUuids } from './domain/ids.ts'
 import { makeEvents, type Events } from './events.ts'
 import { systemClock, type Clock } from './kit/clock.ts'
@@ -157,7 +158,12 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
       randomBytes,
       newUuid,
       version,
-      limits: { maxFileBytes: settings.maxFileBytes, windows: settings.windows, fileMs: settings.fileExpiry },
+      limits: {
+        maxFileBytes: settings.maxFileBytes,
+        endpoints: offeredEndpoints(settings.backends.map((b) => b.endpoints)),
+        windows: settings.windows,
+        fileMs: settings.fileExpiry,
+      },
       readiness: () => readiness(db, dispatcher, settings),
     })
     metrics.gauge('nightshift_backend_in_flight', 'Calls that are open', ['backend'], () =>

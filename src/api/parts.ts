@@ -22,6 +22,8 @@ export interface ApiParts {
 
 export interface ApiLimits {
   readonly maxFileBytes: number
+  /** The urls of endpoints that a batch may name. */
+  readonly endpoints: readonly string[]
   /** Completion windows that may be asked for. */
   readonly windows: readonly string[]
   /** How long uploads and output files are kept. */

@@ -18,4 +18,10 @@ export const endpoints: readonly Endpoint[] = [
   { url: '/v1/completions', required: [['prompt']], always: false, title: 'Completions' },
 ]
 
+/** The urls that a batch may name: those that are always offered, and those that a backend has. `backends`: what each one's settings list, null for all; without a backend nobody knows, so all. */
+export const offeredEndpoints = (backends: readonly (readonly string[] | null)[]): string[] =>
+  endpoints
+    .filter(({ always, url }) => always || backends.length === 0 || backends.some((has) => has === null || has.includes(url)))
+    .map(({ url }) => url)
+
 export const endpointOf = (url: string): Endpoint | undefined => endpoints.find((e) => e.url === url)

@@ -25,6 +25,8 @@ export class ApiError extends Error {
 /** The wire form (contract 6.1): all four keys, always. */
 export const errorBody = (e: ApiError) => ({ error: { message: e.message, type: e.type, param: e.param, code: e.code } })
 
+/** What a caller sent, in a message: enough to recognise it. */
+const brief = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}...` : text)
 const quoted = (values: readonly string[]) => values.map((v) => `'${v}'`).join(', ')
 
 export const missingKey = () =>
@@ -35,7 +37,7 @@ export const notAllowed = () => new ApiError(403, null, 'This API key may not us
 export const missingParameter = (param: string) =>
   new ApiError(400, 'missing_required_parameter', `Missing required parameter: '${param}'.`, param)
 export const invalidValue = (param: string, value: string, supported: readonly string[]) =>
-  new ApiError(400, 'invalid_value', `Invalid value: '${value}'. Supported values are: ${quoted(supported)}`, param)
+  new ApiError(400, 'invalid_value', `Invalid value: '${brief(value)}'. Supported values are: ${quoted(supported)}`, param)
 export const invalid = (param: string, message: string) => new ApiError(400, 'invalid_value', message, param)
 export const invalidType = (param: string, expected: string, got: string) =>
   new ApiError(400, 'invalid_type', `Invalid type for '${param}': expected ${expected}, but got ${got} instead.`, param)
@@ -73,15 +75,23 @@ export const badJson = () =>
     null,
     'We could not parse the JSON body of your request. Send a JSON object with content-type application/json.',
   )
-export const noSuchBatch = (id: string) => new ApiError(404, null, `No batch found with id '${id}'.`)
-export const noSuchFile = (id: string) => new ApiError(404, null, `No such File object: ${id}`, 'id')
-export const noSuchRoute = (method: string, path: string) => new ApiError(404, null, `Invalid URL (${method} ${path}).`)
+export const noSuchBatch = (id: string) => new ApiError(404, null, `No batch found with id '${brief(id)}'.`)
+export const noSuchFile = (id: string) => new ApiError(404, null, `No such File object: ${brief(id)}`, 'id')
+export const noSuchRoute = (method: string, path: string) => new ApiError(404, null, `Invalid URL (${method} ${brief(path)}).`)
+export const wrongMethod = (method: string, path: string, allowed: readonly string[]) =>
+  new ApiError(405, null, `${method} is not allowed for ${brief(path)}. Allowed: ${allowed.join(', ')}.`, null, {
+    allow: allowed.join(', '),
+  })
+export const noSuchAfter = (what: 'batch' | 'file', id: string) =>
+  invalid('after', `Invalid 'after': there is no ${what} with id '${brief(id)}'. Give the last id of the page before.`)
 export const cannotCancel = (status: string) =>
   new ApiError(409, null, `Cannot cancel a batch with status '${status}'.`, null, { 'x-should-retry': 'false' })
 export const idempotencyMismatch = () =>
   new ApiError(409, null, 'This Idempotency-Key was used with another body. Use a new key for a new batch.', null, {
     'x-should-retry': 'false',
   })
+/** Nobody hears it; it stands in the log. */
+export const clientGone = () => new ApiError(499, null, 'The client closed the connection before it was answered.')
 export const fileTooLarge = (maxBytes: number) =>
   new ApiError(400, null, `File is too large. At most ${maxBytes} bytes are allowed: split it into several files.`, 'file')
 export const noRoom = () =>

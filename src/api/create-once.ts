@@ -1,0 +1,96 @@
+/** One create, one batch, however often it is sent (contract D8): by its Idempotency-Key, or as the repeat of a create whose answer never arrived. */
+import { createHash } from 'node:crypto'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Caller } from '../auth/caller.ts'
+import { windowMs } from '../domain/batch.ts'
+import { clientGone, idempotencyMismatch } from '../domain/errors.ts'
+import type { BatchId } from '../domain/ids.ts'
+import { insertBatch } from '../store/batches.ts'
+import { findCreate, markAnswered, putCreate } from '../store/creates.ts'
+import type { ApiParts } from './parts.ts'
+import type { CreateBatchBody } from './schemas.ts'
+
+const idempotentMs = 24 * 3_600_000
+const repeatedMs = 600_000
+const settledMs = 1000
+
+/** Gives the batch's id, and whether this call made it. Looking and inserting are one transaction: two at once make one batch. */
+export async function createOnce(
+  parts: ApiParts,
+  request: FastifyRequest<{ Body: CreateBatchBody }>,
+  reply: FastifyReply,
+): Promise<{ id: BatchId; isNew: boolean }> {
+  const { db, clock, newUuid } = parts
+  const { caller, body } = request
+  const bodyHash = hashOf(meaningOf(caller, body))
+  const byBody = `body:${bodyHash}`
+  const key = request.headers['idempotency-key'] || body.idempotency_key
+  const byKey = key === undefined ? null : `key:${hashOf(key)}`
+  const isRepeat = Number(request.headers['x-stainless-retry-count'] ?? 0) > 0
+  if (await isGone(request)) throw clientGone()
+
+  const now = clock.now()
+  const created = await db.tx(async (tx) => {
+    const same = byKey === null ? null : await findCreate(tx, caller.keyId, byKey)
+    if (same && now - same.createdAt < idempotentMs) {
+      if (same.bodyHash !== bodyHash) throw idempotencyMismatch()
+      return { id: same.batchId, isNew: false }
+    }
+    const earlier = isRepeat ? await findCreate(tx, caller.keyId, byBody) : null
+    if (earlier && !earlier.answered && now - earlier.createdAt < repeatedMs) return { id: earlier.batchId, isNew: false }
+    const id = newUuid() as BatchId
+    await insertBatch(tx, {
+      id,
+      projectId: caller.projectId,
+      keyId: caller.keyId,
+      endpoint: body.endpoint,
+      input: body.input_file_id,
+      completionWindow: body.completion_window,
+      metadata: body.metadata ?? null,
+      outputExpiresSeconds: body.output_expires_after?.seconds ?? null,
+      createdAt: now,
+      expiresAt: now + (windowMs(body.completion_window) ?? 0),
+    })
+    const create = { keyId: caller.keyId, bodyHash, batchId: id, createdAt: now, answered: false }
+    await putCreate(tx, { ...create, mark: byBody })
+    if (byKey !== null) await putCreate(tx, { ...create, mark: byKey })
+    return { id, isNew: true }
+  })
+  markWhenAnswered(parts, caller, byBody, reply)
+  return created
+}
+
+/**
+ * Has the client closed its connection already? What it sent is read before its FIN is, so that takes a few turns of the event loop. NOTE: without this, a create
+ * that arrives after its own repeat (a server that was stopped for a while) would make a second batch that nobody waits for.
+ */
+async function isGone({ raw }: FastifyRequest<{ Body: CreateBatchBody }>): Promise<boolean> {
+  for (let turn = 0; turn < 3; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
+  return raw.socket.destroyed || raw.socket.readableEnded
+}
+
+/**
+ * An answer that was written may still not have arrived: the client may have gone before, and its FIN not been read. So the answer counts as sent when the
+ * connection is still open a second later. Not marked, a repeat within ten minutes finds this batch: harmless.
+ */
+function markWhenAnswered({ db, clock }: ApiParts, caller: Caller, mark: string, reply: FastifyReply): void {
+  const { socket } = reply.raw
+  reply.raw.once('finish', () => {
+    void clock
+      .sleep(settledMs)
+      .then(() => (socket && !socket.destroyed ? markAnswered(db, caller.keyId, mark) : undefined))
+      .catch(() => {})
+  })
+}
+
+/** What makes two creates the same: not the order of their fields, nor what is ignored. */
+const meaningOf = (caller: Caller, b: CreateBatchBody) => [
+  caller.projectId,
+  b.input_file_id,
+  b.endpoint,
+  b.completion_window,
+  b.metadata ? Object.entries(b.metadata).toSorted(([a], [z]) => (a < z ? -1 : 1)) : null,
+  b.output_expires_after?.seconds ?? null,
+]
+
+const hashOf = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex')
