@@ -77,20 +77,17 @@ export function startRun(batch: OpenBatch, { monotonic, open, hungry, flushBytes
       const at = sending.indexOf(one.shard)
       if (at >= 0) sending.splice(at, 1)
     },
+    /** In the order of the plan: while the first shard's next lines are being read, none of a later one goes before them. */
     take(): Sendable | undefined {
-      for (let i = 0; i < sending.length;) {
-        const shard = sending[i]
-        if (!shard || shard.unsent === 0 || shard.signal.aborted) {
-          sending.splice(i, 1)
+      for (let shard = sending[0]; shard; shard = sending[0]) {
+        if (shard.unsent === 0 || shard.signal.aborted) {
+          sending.shift()
           continue
         }
         if (!mayTake(shard)) return undefined
         const line = shard.take()
-        if (line) {
-          if (shard.unsent === 0 || sending.length === 1) if (!run.exhausted && run.unsent < run.wanted) hungry()
-          return line
-        }
-        i++
+        if (line && (shard.unsent === 0 || sending.length === 1) && !run.exhausted && run.unsent < run.wanted) hungry()
+        return line
       }
       if (!run.exhausted) hungry()
       return undefined
