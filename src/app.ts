@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join, resolve } from 'node:path'
+import type { FastifyInstance } from 'fastify'
 import { makeApi } from './api/server.ts'
 import type { BlobsPlace } from './blobs/blobs.ts'
 import { openBlobs } from './blobs/open.ts'
@@ -187,7 +188,7 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
         else await clock.sleep(2 ** 31 - 1, signal)
       },
       async [Symbol.asyncDispose]() {
-        await api.close()
+        await closeApi(api)
         await engine[Symbol.asyncDispose]()
       },
     }
@@ -209,6 +210,21 @@ export async function askBackends(settings: Settings): Promise<{ url: string; to
         : await askModels(transport, backend, AbortSignal.timeout(10_000)),
     })),
   )
+}
+
+const closeSweepMs = 50
+const closeAtMostMs = 5000
+
+/** A connection that was busy when the closing began and is kept alive by its client would hold up the end for as long as that likes: it is closed once it is idle, and in any case soon. */
+async function closeApi(api: FastifyInstance): Promise<void> {
+  const sweeping = setInterval(() => api.server.closeIdleConnections(), closeSweepMs)
+  const last = setTimeout(() => api.server.closeAllConnections(), closeAtMostMs)
+  try {
+    await api.close()
+  } finally {
+    clearInterval(sweeping)
+    clearTimeout(last)
+  }
 }
 
 /** For the operator's commands: the database of a data folder, beside a running server. */
