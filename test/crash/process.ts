@@ -11,6 +11,7 @@ import type { Door } from '../conformance/wire.ts'
 export interface ServerProcess extends Door {
   readonly projectId: string
   readonly data: string
+  readonly pid: number | undefined
   /** What it wrote since its last start, standard output and error. */
   said(): string
   signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGTERM'): void
@@ -104,6 +105,9 @@ export async function startProcess({ backend, data: given, flags = [] }: ServerO
     key,
     projectId: project,
     data,
+    get pid() {
+      return child?.pid
+    },
     said: () => said,
     signal: (name) => void child?.kill(name),
     kill: async () => void (await end('SIGKILL')),
