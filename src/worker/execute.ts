@@ -165,9 +165,11 @@ export function makeExecutor(parts: WorkerParts): Executor {
     for (const run of runs.values())
       for (const held of run.held) {
         const { lease } = held.shard
-        if (ours.has(`${lease.batchId}/${lease.number}/${lease.fence}`))
+        if (ours.has(`${lease.batchId}/${lease.number}/${lease.fence}`)) {
+          const wasStale = clock.monotonic() >= held.shard.freshUntil
           held.shard.freshUntil = sentAt + settings.leaseMs - leaseMarginMs
-        else if (held.claimedAt < sentAt && !held.saver.busy && held.shard.left > 0) lose(held)
+          if (wasStale) dispatcher.wake(run) // NOTE: the lanes have passed it over since its lease was last known to be ours
+        } else if (held.claimedAt < sentAt && !held.saver.busy && held.shard.left > 0) lose(held)
       }
   }
 
