@@ -5,6 +5,7 @@ export interface BlobRange {
   readonly bytes: number
 }
 
+/** What a stream yields is its own again once the next chunk is asked for: who needs it longer copies it. */
 export type BlobSource = Uint8Array | readonly Uint8Array[] | AsyncIterable<Uint8Array>
 
 /**
@@ -16,8 +17,8 @@ export interface Blobs {
   put(name: string, source: BlobSource, signal?: AbortSignal): Promise<number>
   /** The bytes from `start` (default 0), `bytes` long (default: to the end), in chunks of at most 1 MiB. @throws {BlobMissing} */
   read(name: string, range?: { start: number; bytes?: number }, signal?: AbortSignal): AsyncIterable<Buffer>
-  /** A stretch at once. @throws {BlobMissing}; also when the blob is shorter than asked for. */
-  readRange(range: BlobRange, signal?: AbortSignal): Promise<Buffer>
+  /** A stretch at once, in the memory that is given (at least as long), else in new memory. @throws {BlobMissing}; also when the blob is shorter than asked for. */
+  readRange(range: BlobRange, signal?: AbortSignal, into?: Buffer): Promise<Buffer>
   /** Size in bytes, or null if there is no such blob. */
   head(name: string): Promise<number | null>
   /** One blob from stretches of others, in order. */

@@ -26,7 +26,7 @@ export interface Stat {
 
 /**
  * Writes a file that must not exist yet; its bytes are durable when this resolves (its name only once the directory is synced). A source that fails, or an
- * abort, leaves no file. NOTE: chunks of the source are held until they are written, so a source must not use the memory of one again.
+ * abort, leaves no file.
  * @throws {NoRoom}
  */
 export async function writeNew(path: string, mode: number, source: BlobSource, signal?: AbortSignal): Promise<Stat> {
@@ -48,31 +48,38 @@ export async function writeNew(path: string, mode: number, source: BlobSource, s
   }
 }
 
-/** While one gathering of chunks is written and what was written before is flushed, the next one is gathered. */
+/**
+ * Bytes are copied into one gathering while the other is written, and what was written before is flushed: two stretches of memory serve for any length, and a
+ * source may use its own again.
+ */
 async function writeStream(handle: FileHandle, source: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
+  let gathering = Buffer.allocUnsafeSlow(chunkBytes)
+  let spare = Buffer.allocUnsafeSlow(chunkBytes)
+  let gathered = 0
+  let unflushed = 0
   let writing = Promise.resolve()
   let flushing = Promise.resolve()
-  let gathered: Uint8Array[] = []
-  let gatheredBytes = 0
-  let unflushed = 0
   const write = async () => {
     await writing
-    writing = quiet(writeAll(handle, gathered))
-    unflushed += gatheredBytes
-    gathered = []
-    gatheredBytes = 0
+    writing = quiet(writeAll(handle, [gathering.subarray(0, gathered)]))
+    unflushed += gathered
+    gathered = 0
+    ;[gathering, spare] = [spare, gathering]
   }
   try {
-    for await (const chunk of untilAborted(source, signal)) {
-      gathered.push(chunk)
-      gatheredBytes += chunk.length
-      if (gatheredBytes < chunkBytes) continue
-      await write()
-      if (unflushed < flushBytes) continue
-      await flushing
-      flushing = quiet(handle.datasync())
-      unflushed = 0
-    }
+    for await (const chunk of untilAborted(source, signal))
+      for (let at = 0; at < chunk.length;) {
+        const some = chunk.subarray(at, at + chunkBytes - gathered)
+        gathering.set(some, gathered)
+        gathered += some.length
+        at += some.length
+        if (gathered < chunkBytes) continue
+        await write()
+        if (unflushed < flushBytes) continue
+        await flushing
+        flushing = quiet(handle.datasync())
+        unflushed = 0
+      }
     await write()
   } finally {
     await Promise.allSettled([writing, flushing])
@@ -150,8 +157,15 @@ export async function* readChunks(
   }
 }
 
-export async function readExactly(handle: FileHandle, start: number, bytes: number, short: () => Error): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafeSlow(bytes)
+/** Into the memory that is given, if any, which must have room for them. */
+export async function readExactly(
+  handle: FileHandle,
+  start: number,
+  bytes: number,
+  short: () => Error,
+  into?: Buffer,
+): Promise<Buffer> {
+  const buffer = into?.subarray(0, bytes) ?? Buffer.allocUnsafeSlow(bytes)
   for (let at = 0; at < bytes;) {
     const { bytesRead } = await handle.read(buffer, at, bytes - at, start + at)
     if (bytesRead === 0) throw short()

@@ -94,11 +94,11 @@ export function openFolder(folder: string): Blobs {
     for (const { name, start, bytes } of parts) if (bytes > 0) yield* read(name, { start, bytes }, signal)
   }
 
-  async function readRange({ name, start, bytes }: BlobRange, signal?: AbortSignal): Promise<Buffer> {
+  async function readRange({ name, start, bytes }: BlobRange, signal?: AbortSignal, into?: Buffer): Promise<Buffer> {
     signal?.throwIfAborted()
     const handle = await openBlob(name)
     try {
-      return await readExactly(handle, start, bytes, () => tooShort(name))
+      return await readExactly(handle, start, bytes, () => tooShort(name), into)
     } finally {
       await handle.close()
     }

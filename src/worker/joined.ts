@@ -9,7 +9,8 @@ import { openWindow } from './window.ts'
 
 const shardsAtOnce = 100
 const pieceBytes = 1024 * 1024
-const piecesAhead = 8
+/** One that was yielded, the others being read. */
+const piecesAtHand = 6
 
 interface Source {
   readonly db: Db
@@ -56,16 +57,19 @@ async function* stretches(db: Db, batchId: BatchId, of: (segment: Segment) => Bl
   for await (const shard of shardsOf(db, batchId)) yield* shard.segments.map(of)
 }
 
-/** Reads stretches in order, in pieces, a few of them ahead. */
+/** Reads stretches in order, in pieces, a few of them ahead, into the same few stretches of memory: a piece is good until the next is asked for. */
 async function* readAhead(blobs: Blobs, ranges: AsyncIterable<BlobRange>, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const memory: Buffer[] = []
   const ahead: Promise<Buffer>[] = []
+  let asked = 0
   try {
     for await (const { name, start, bytes } of ranges)
       for (let at = 0; at < bytes; at += pieceBytes) {
-        const piece = blobs.readRange({ name, start: start + at, bytes: Math.min(pieceBytes, bytes - at) }, signal)
+        const into = (memory[asked++ % piecesAtHand] ??= Buffer.allocUnsafeSlow(pieceBytes))
+        const piece = blobs.readRange({ name, start: start + at, bytes: Math.min(pieceBytes, bytes - at) }, signal, into)
         piece.catch(() => {}) // NOTE: told when its turn comes; until then it must not count as unhandled
         ahead.push(piece)
-        const first = ahead.length > piecesAhead ? ahead.shift() : undefined
+        const first = ahead.length === piecesAtHand ? ahead.shift() : undefined
         if (first) yield await first
       }
     for (const piece of ahead) yield await piece
