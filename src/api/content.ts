@@ -65,9 +65,10 @@ export async function sendContent(
   return reply.send(Readable.from(from(first, source), { objectMode: false }))
 }
 
+/** Copies: a chunk is good until the next is asked for, and the socket holds several. */
 async function* from(first: IteratorResult<Buffer>, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
   try {
-    for (let next = first; !next.done; next = await rest.next()) yield next.value
+    for (let next = first; !next.done; next = await rest.next()) yield Buffer.from(next.value)
   } finally {
     await rest.return?.()
   }

@@ -15,7 +15,7 @@ export type BlobSource = Uint8Array | readonly Uint8Array[] | AsyncIterable<Uint
 export interface Blobs {
   /** Durable when it resolves. Gives the size. */
   put(name: string, source: BlobSource, signal?: AbortSignal): Promise<number>
-  /** The bytes from `start` (default 0), `bytes` long (default: to the end), in chunks of at most 1 MiB. @throws {BlobMissing} */
+  /** The bytes from `start` (default 0), `bytes` long (default: to the end), in chunks of at most 1 MiB; a chunk is good until the next is asked for. @throws {BlobMissing} */
   read(name: string, range?: { start: number; bytes?: number }, signal?: AbortSignal): AsyncIterable<Buffer>
   /** A stretch at once, in the memory that is given (at least as long), else in new memory. @throws {BlobMissing}; also when the blob is shorter than asked for. */
   readRange(range: BlobRange, signal?: AbortSignal, into?: Buffer): Promise<Buffer>

@@ -15,7 +15,7 @@ export interface Staged extends ObjectSeen {
 export interface Bucket {
   /** null: no such object. @throws {BucketDenied} */
   head(key: string): Promise<ObjectSeen | null>
-  /** @throws {ObjectMissing | ObjectChanged | BucketDenied}; ObjectChanged when the object is no longer the one that was seen. */
+  /** @throws {ObjectMissing | ObjectChanged | BucketDenied}; ObjectChanged when the object is no longer the one that was seen. A chunk is good until the next is asked for. */
   read(key: string, seen: ObjectSeen, range?: { start: number; bytes?: number }, signal?: AbortSignal): AsyncIterable<Buffer>
   /** Proves the right to write beside `key` and leaves nothing; killed halfway, something that `discardStaged` finds by its owner. @throws {BucketDenied} */
   proveWrite(key: string, owner: string): Promise<void>

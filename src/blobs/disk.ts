@@ -132,7 +132,7 @@ async function* untilAborted<T>(source: AsyncIterable<T>, signal?: AbortSignal):
   }
 }
 
-/** The bytes from `start` up to `end`, in chunks of at most 1 MiB, the next one read ahead. `short` makes the error for a file that ends before. */
+/** The bytes from `start` up to `end`, in chunks of at most 1 MiB, the next one read ahead into the memory of the one before. `short` makes the error for a file that ends before. */
 export async function* readChunks(
   handle: FileHandle,
   start: number,
@@ -140,7 +140,14 @@ export async function* readChunks(
   short: () => Error,
   signal?: AbortSignal,
 ): AsyncGenerator<Buffer> {
-  const readAt = (at: number) => readExactly(handle, at, Math.min(chunkBytes, end - at), short)
+  let memory = Buffer.alloc(0)
+  let spare = Buffer.alloc(0)
+  const readAt = (at: number) => {
+    const bytes = Math.min(chunkBytes, end - at)
+    ;[memory, spare] = [spare, memory]
+    if (memory.length < bytes) memory = Buffer.allocUnsafeSlow(bytes)
+    return readExactly(handle, at, bytes, short, memory)
+  }
   let ahead = start < end ? readAt(start) : null
   try {
     while (ahead) {

@@ -1,17 +1,18 @@
 /** Plans one file: streams it once, checks every line, writes the planned lines to one blob, and cuts that into shards. Nothing of it is held but hashes and sizes. */
 import { createGunzip } from 'node:zlib'
-import { Readable } from 'node:stream'
+import { pipeline, Readable } from 'node:stream'
 import type { Blobs } from '../blobs/blobs.ts'
 import { splitLines } from '../blobs/lines.ts'
 import type { PlanError } from '../domain/batch.ts'
 import { hashOfId, makeHashList, type Hash } from '../domain/custom-id-hash.ts'
 import { endpointOf } from '../domain/endpoints.ts'
 import { makeLineChecker } from '../domain/line.ts'
-import { plannedBytes, planHeaderBytes, writePlanHeader } from '../domain/plan-format.ts'
+import { plannedBytes } from '../domain/plan-format.ts'
 import { makeCells } from './cells.ts'
 import { findDuplicates } from './duplicates.ts'
 import type { PlanResult, PlanSpec } from './plan-spec.ts'
 import { collectErrors, type PlanErrors } from './plan-errors.ts'
+import { makePages, type Pages } from './pages.ts'
 
 export interface PlanParts {
   /** Opens the input anew, as it was seen. */
@@ -29,7 +30,7 @@ export async function planFile({ read, target, hash }: PlanParts, spec: PlanSpec
   const checker = makeLineChecker(endpoint)
   const errors = collectErrors()
   const cells = makeCells()
-  const open = () => (spec.gzip ? gunzipped(read(signal), errors) : read(signal))
+  const open = () => (spec.gzip ? gunzipped(owned(read(signal)), errors) : read(signal))
 
   async function* planned(): AsyncGenerator<Buffer> {
     const hashes = makeHashList()
@@ -45,11 +46,11 @@ export async function planFile({ read, target, hash }: PlanParts, spec: PlanSpec
       cells.add(size)
       if (!errors.any) pages.write(bytes, line, number, size)
     }
-    yield* eachLine(open(), spec, errors, onLine, pages)
+    const whole = yield* eachLine(open(), spec, errors, onLine, pages)
     if (inputs > spec.maxInputs) errors.add(tooManyInputs(inputs, spec.maxInputs))
     if (cells.lines === 0 && !errors.any) errors.add(emptyFile)
     const candidates = hashes.repeated()
-    if (candidates.length > 0) await findDuplicates({ open, spec, checker, hash, candidates, errors })
+    if (whole && candidates.length > 0) await findDuplicates({ open, spec, checker, hash, candidates, errors })
     if (errors.any) throw new Refused()
   }
 
@@ -72,14 +73,14 @@ export async function planFile({ read, target, hash }: PlanParts, spec: PlanSpec
 
 const isZlib = (error: unknown): boolean => error instanceof Error && 'code' in error && String(error.code).startsWith('Z_')
 
-/** Runs the lines of a file past `onLine`, and gives what it wrote stretch by stretch. Beyond the byte limit nothing is read. */
+/** Runs the lines of a file past `onLine`, and gives what it wrote stretch by stretch. Beyond the byte limit nothing is read; false then. */
 async function* eachLine(
   source: AsyncIterable<Buffer>,
   spec: PlanSpec,
   errors: PlanErrors,
   onLine: (bytes: Buffer, start: number, end: number, number: number) => void,
   pages: Pages,
-): AsyncGenerator<Buffer> {
+): AsyncGenerator<Buffer, boolean> {
   const splitter = splitLines({
     maxLineBytes: spec.maxLineBytes,
     line: onLine,
@@ -90,18 +91,27 @@ async function* eachLine(
     bytes += chunk.length
     if (bytes > spec.maxFileBytes) {
       errors.add(fileTooLarge(spec.maxFileBytes))
-      return
+      return false
     }
     splitter.take(chunk)
     yield* pages.full()
+    pages.written()
   }
   splitter.end()
   yield* pages.rest()
+  return true
+}
+
+/** The unpacker holds what it was given while it asks for more. */
+async function* owned(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const chunk of source) yield Buffer.from(chunk)
 }
 
 async function* gunzipped(source: AsyncIterable<Buffer>, errors: PlanErrors): AsyncGenerator<Buffer> {
+  const unpacker = createGunzip({ chunkSize: 256 * 1024 })
+  pipeline(Readable.from(source), unpacker, () => {}) // NOTE: `pipe` would tell neither side that the other broke or was left
   try {
-    for await (const chunk of Readable.from(source).pipe(createGunzip({ chunkSize: 256 * 1024 }))) yield chunk as Buffer
+    for await (const chunk of unpacker) yield chunk as Buffer
   } catch (error) {
     if (isZlib(error))
       errors.add({
@@ -111,50 +121,6 @@ async function* gunzipped(source: AsyncIterable<Buffer>, errors: PlanErrors): As
         line: null,
       })
     throw error
-  }
-}
-
-interface Pages {
-  write(
-    bytes: Buffer,
-    line: { customIdStart: number; customIdEnd: number; bodyStart: number; bodyEnd: number },
-    number: number,
-    size: number,
-  ): void
-  full(): Buffer[]
-  rest(): Buffer[]
-}
-
-const pageBytes = 1024 * 1024
-
-/** Planned lines gathered into pages worth writing. */
-function makePages(): Pages {
-  let ready: Buffer[] = []
-  let page = Buffer.allocUnsafe(pageBytes)
-  let at = 0
-  return {
-    write(bytes, line, number, size) {
-      if (at + size > page.length) {
-        if (at > 0) ready.push(page.subarray(0, at))
-        page = Buffer.allocUnsafe(Math.max(pageBytes, size))
-        at = 0
-      }
-      const idBytes = line.customIdEnd - line.customIdStart
-      writePlanHeader(page, at, number, idBytes, line.bodyEnd - line.bodyStart)
-      bytes.copy(page, at + planHeaderBytes, line.customIdStart, line.customIdEnd)
-      bytes.copy(page, at + planHeaderBytes + idBytes, line.bodyStart, line.bodyEnd)
-      at += size
-    },
-    full() {
-      const taken = ready
-      ready = []
-      return taken
-    },
-    rest() {
-      if (at > 0) ready.push(page.subarray(0, at))
-      at = 0
-      return this.full()
-    },
   }
 }
 
