@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import Database from 'libsql'
 import type { Clock } from '../kit/clock.ts'
 import { DbFull, DbUnavailable, type Db, type Queries, type Row, type Value } from './db.ts'
@@ -22,7 +21,6 @@ export function openSqlite(path: string, clock: Clock): Db {
   const connection = connect(path)
   const hints = makeHints()
   const prepared = new Map<string, Prepared>()
-  const inside = new AsyncLocalStorage<true>()
   let line: Promise<unknown> = Promise.resolve()
   let closed = false
 
@@ -62,7 +60,6 @@ export function openSqlite(path: string, clock: Clock): Db {
   /** One after the other: what the event loop interleaves must not fall into somebody else's transaction. */
   function inLine<T>(work: () => Promise<T>): Promise<T> {
     if (closed) return Promise.reject(new DbUnavailable('the database is closed'))
-    if (inside.getStore()) return Promise.reject(new Error('inside a transaction, use the handle that it gives'))
     const turn = line.then(work, work)
     line = turn.catch(() => {})
     return turn
@@ -82,7 +79,7 @@ export function openSqlite(path: string, clock: Clock): Db {
       },
     }
     try {
-      const result = await inside.run(true, () => work(handle))
+      const result = await withinTheTurn(work(handle))
       open = false
       await patient(() => connection.exec('commit'))
       return result
@@ -103,6 +100,22 @@ export function openSqlite(path: string, clock: Clock): Db {
       await line
       connection.close()
     },
+  }
+}
+
+/**
+ * SQLite answers at once: work that awaits nothing but its handle has ended before the event loop turns, and what has not would hold up everybody or wait for
+ * itself. NOTE: an `AsyncLocalStorage` would notice too, but makes every promise and callback of the process dearer on Node 20.
+ */
+async function withinTheTurn<T>(work: Promise<T>): Promise<T> {
+  let turn: NodeJS.Immediate | undefined
+  const turned = new Promise<never>((_, reject) => {
+    turn = setImmediate(() => reject(new Error('inside a transaction, await nothing but the handle that it gives')))
+  })
+  try {
+    return await Promise.race([work, turned])
+  } finally {
+    clearImmediate(turn)
   }
 }
 

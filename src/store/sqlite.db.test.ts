@@ -1,0 +1,44 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { databases } from '../../test/support/databases.ts'
+import { text, type Db } from './db.ts'
+
+const open = async (): Promise<Db> => (await databases.sqlite?.()) as Db
+const put = 'insert into uploads (blob, owner, renewed_until) values ($1, $2, 0)'
+const all = async (db: Db) => (await db.query('select blob from uploads order by blob')).map((row) => text(row, 'blob'))
+
+test('a transaction that asks the outer handle is refused, and nothing of it stays', { timeout: 5000 }, async () => {
+  await using db = await open()
+  const stuck = db.tx(async (tx) => {
+    await tx.query(put, ['a', 'o'])
+    await db.query('select 1 as one')
+  })
+  await expect(stuck).rejects.toThrow('await nothing but the handle')
+  expect(await all(db)).toEqual([])
+})
+
+test('a transaction that awaits anything else is refused, and its handle is dead afterwards', async () => {
+  await using db = await open()
+  let later: Promise<unknown> = Promise.resolve()
+  const slow = db.tx((tx) => (later = pause(5).then(() => tx.query(put, ['a', 'o']))))
+  await expect(slow).rejects.toThrow('await nothing but the handle')
+  await expect(later).rejects.toThrow('the transaction has ended')
+  expect(await all(db)).toEqual([])
+})
+
+test('what is asked while a transaction is open comes after it, and a failed one leaves nothing', async () => {
+  await using db = await open()
+  const first = db.tx(async (tx) => {
+    await tx.query(put, ['a', 'o'])
+    await tx.query(put, ['b', 'o'])
+  })
+  const between = all(db)
+  const failing = db.tx(async (tx) => {
+    await tx.query(put, ['c', 'o'])
+    throw new Error('changed its mind')
+  })
+  await first
+  expect(await between).toEqual(['a', 'b'])
+  await expect(failing).rejects.toThrow('changed its mind')
+  expect(await all(db)).toEqual(['a', 'b'])
+})
