@@ -19,5 +19,6 @@ test.for(Array.from({ length: rounds }, (_, i) => seed + i))(
 )
 
 test.runIf(rounds >= 3 * allMoments.length)('every moment was hit at least once', () => {
+  console.log(allMoments.map((moment) => `${moment}: ${hit.get(moment) ?? 0}`).join('\n'))
   expect(allMoments.filter((moment) => !hit.has(moment))).toEqual([])
 })
