@@ -48,7 +48,7 @@ export async function listFiles(
   const past = order === 'asc' ? '>' : '<'
   const rows = await db.query(
     `select * from files where project_id = $1 and (expires_at is null or expires_at > $2) and ($3 is null or purpose = $3)
-       ${after ? `and (created_at ${past} $5 or (created_at = $5 and id ${past} $6))` : ''}
+       ${after ? `and (created_at, id) ${past} ($5, $6)` : ''}
      order by created_at ${order}, id ${order} limit $4`,
     after ? [projectId, now, purpose, limit, after.createdAt, after.id] : [projectId, now, purpose, limit],
   )

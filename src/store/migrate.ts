@@ -1,8 +1,9 @@
 import type { Db } from './db.ts'
 import { sql as first } from './sql/0001.ts'
+import { sql as second } from './sql/0002.ts'
 
 /** In order; the place in the list is the number. Forward only: what has been released is never changed. */
-const migrations: readonly string[] = [first]
+const migrations: readonly string[] = [first, second]
 
 export class SchemaTooNew extends Error {
   override name = 'SchemaTooNew'

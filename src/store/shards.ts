@@ -18,7 +18,8 @@ export interface OpenBatch {
 export async function openBatches(db: Queries, limit: number): Promise<OpenBatch[]> {
   const rows = await db.query(
     `select b.id, b.project_id, b.model, b.endpoint, b.expires_at, b.plan_blob,
-       case when exists (select 1 from shards s where s.batch_id = b.id and (s.state = 'waiting' or (s.state = 'held' and s.lease_until < {now}))) then 1 else 0 end as waiting
+       case when exists (select 1 from shards s where s.batch_id = b.id and s.state = 'waiting')
+         or exists (select 1 from shards s where s.batch_id = b.id and s.state = 'held' and s.lease_until < {now}) then 1 else 0 end as waiting
      from batches b where b.status = 'in_progress' and b.expires_at > {now} order by b.id limit $1`,
     [limit],
   )
@@ -49,18 +50,24 @@ export async function stoppedBatches(db: Queries, ids: readonly BatchId[]): Prom
   )
 }
 
-/** Leases up to `limit` shards of a batch that is in progress, each under a new fence, with the lines that committed checkpoints already have. */
+const claim = (free: string): string =>
+  `update shards set state = 'held', fence = fence + 1, owner = $2, lease_until = {now} + $3
+   where batch_id = $1 and number in (
+     select s.number from shards s where s.batch_id = $1 and ${free}
+       and exists (select 1 from batches b where b.id = $1 and b.status = 'in_progress' and b.expires_at > {now})
+     order by s.number limit $4 {for update skip locked})
+   returning number, start, bytes, lines, fence, completed + failed as ended`
+const claimWaiting = claim(`s.state = 'waiting'`)
+const claimLapsed = claim(`s.state = 'held' and s.lease_until < {now}`)
+
+/**
+ * Leases up to `limit` shards of a batch that is in progress, each under a new fence, with the lines that committed checkpoints already have. Those that wait
+ * first, then those whose lease has run out: two statements, each with an index, for thousands of shards of one batch may wait.
+ */
 export function claimShards(db: Db, batch: OpenBatch, owner: string, leaseMs: number, limit: number): Promise<ShardLease[]> {
   return db.tx(async (tx) => {
-    const rows = await tx.query(
-      `update shards set state = 'held', fence = fence + 1, owner = $2, lease_until = {now} + $3
-       where batch_id = $1 and number in (
-         select s.number from shards s where s.batch_id = $1 and (s.state = 'waiting' or (s.state = 'held' and s.lease_until < {now}))
-           and exists (select 1 from batches b where b.id = $1 and b.status = 'in_progress' and b.expires_at > {now})
-         order by s.number limit $4 {for update skip locked})
-       returning number, start, bytes, lines, fence, completed + failed as ended`,
-      [batch.id, owner, leaseMs, limit],
-    )
+    const rows = await tx.query(claimWaiting, [batch.id, owner, leaseMs, limit])
+    if (rows.length < limit) rows.push(...(await tx.query(claimLapsed, [batch.id, owner, leaseMs, limit - rows.length])))
     const leases: ShardLease[] = []
     for (const row of rows) {
       const number = int(row, 'number')

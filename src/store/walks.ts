@@ -42,7 +42,8 @@ export async function claimCompose(db: Queries, owner: string, leaseMs: number, 
        select b.id from batches b
        where b.status in ('validating', 'in_progress', 'cancelling') and b.lease_until < {now} and b.retry_at <= {now} and (
          (b.status = 'validating' and b.expires_at <= {now})
-         or (b.status = 'in_progress' and not exists (select 1 from shards s where s.batch_id = b.id and s.state in ('waiting', 'held')))
+         or (b.status = 'in_progress' and not exists (select 1 from shards s where s.batch_id = b.id and s.state = 'waiting')
+             and not exists (select 1 from shards s where s.batch_id = b.id and s.state = 'held'))
          or (b.status = 'in_progress' and b.expires_at <= {now} - $3)
          or (b.status = 'in_progress' and b.expires_at <= {now}
              and not exists (select 1 from shards s where s.batch_id = b.id and s.state = 'held'))
@@ -135,7 +136,8 @@ export function takeOver(db: Db): Promise<void> {
   return db.tx(async (tx) => {
     await tx.query(`update shards set state = 'waiting', fence = fence + 1, owner = null, lease_until = 0 where state = 'held'`)
     await tx.query(
-      `update batches set fence = fence + 1, owner = null, lease_until = 0, retry_at = 0 where lease_until > 0 or retry_at > 0`,
+      `update batches set fence = fence + 1, owner = null, lease_until = 0, retry_at = 0
+       where status in ('validating', 'in_progress', 'cancelling') and (lease_until > 0 or retry_at > 0)`,
     )
   })
 }
