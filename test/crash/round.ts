@@ -17,6 +17,14 @@ import { randomFrom } from './random.ts'
 /** What a second of work is, on a machine that is busy: a flush, the time a line takes at the backend, and how long either may have to wait for its turn. */
 const flushMs = 1000
 const slackMs = 2000
+/** What a process had written when it died may be read by the backend so much later. */
+const readLaterMs = 250
+
+/** When it was sent, and when the process was gone. */
+interface Kill {
+  readonly at: number
+  readonly gone: number
+}
 
 interface Running {
   readonly lines: Lines
@@ -30,7 +38,7 @@ interface Running {
  * One server, two batches (an upload and an object), killed at seeded moments and started again until both have ended. Gives the moments at which it was killed
  * indeed.
  */
-export async function crashRound(seed: number, first: Moment, kills: number): Promise<Moment[]> {
+export async function crashRound(seed: number, first: Moment, times: number): Promise<Moment[]> {
   const random = randomFrom(seed)
   await using backend = await startScriptedBackend()
   const control = controlOf(backend.url)
@@ -39,12 +47,13 @@ export async function crashRound(seed: number, first: Moment, kills: number): Pr
     await using server = await startProcess({ backend: backend.url, data })
     await breakUpload(server, random.between(0, 40))
     const running = [await begin(server, random, 'file'), await begin(server, random, 'object')]
-    const killedAt: number[] = []
+    const kills: Kill[] = []
     const hit: Moment[] = []
-    for (const moment of chooseMoments(random, first, kills)) {
+    for (const moment of chooseMoments(random, first, times)) {
       if (!(await reach(server, control, running, moment))) continue
-      killedAt.push(Date.now())
+      const at = Date.now()
       await server.kill()
+      kills.push({ at, gone: Date.now() })
       hit.push(moment)
       await server.start()
     }
@@ -57,7 +66,7 @@ export async function crashRound(seed: number, first: Moment, kills: number): Pr
       )
       expect(one.seen.status, JSON.stringify(one.seen.errors)).toBe('completed')
       await readResults(server, one.seen, one.lines.customIds)
-      await expectFewSentAgain(control, one, killedAt)
+      await expectFewSentAgain(control, one, kills)
     }
     await expectNothingLeft(server, running)
     return hit
@@ -136,18 +145,16 @@ async function reach(
 }
 
 /** The backend saw a line again only if it was in flight at a kill, or answered since the flush before it. */
-async function expectFewSentAgain(
-  control: BackendControl,
-  { lines, slowMs }: Running,
-  killedAt: readonly number[],
-): Promise<void> {
+async function expectFewSentAgain(control: BackendControl, { lines, slowMs }: Running, kills: readonly Kill[]): Promise<void> {
   const { at } = await control.seen(lines.mark)
   for (const [prompt, times] of at) {
     if (/\[\[(503|429)/.test(prompt)) continue
     for (const [i, sentAt] of times.slice(0, -1).entries()) {
       const again = times[i + 1] ?? 0
-      const why = killedAt.some((kill) => sentAt <= kill + 50 && again >= kill && sentAt >= kill - flushMs - slowMs - slackMs)
-      expect(why, `'${prompt}' was sent at ${times.join()}, kills at ${killedAt.join()}`).toBe(true)
+      const why = kills.some(
+        (kill) => sentAt <= kill.gone + readLaterMs && again >= kill.at && sentAt >= kill.at - flushMs - slowMs - slackMs,
+      )
+      expect(why, `'${prompt}' was sent at ${times.join()}, kills at ${kills.map((k) => `${k.at}-${k.gone}`).join()}`).toBe(true)
     }
   }
 }
