@@ -104,16 +104,18 @@ function skipSpace(bytes: Uint8Array, start: number, end: number): number {
   return at
 }
 
+/** Of a byte within a string: 1 where it stands for itself, 0 for the quote, the backslash and what must be escaped. */
+const plain = Uint8Array.from({ length: 256 }, (_, c) => (c === quote || c === backslash || c < 0x20 ? 0 : 1))
+
 /** Past the closing quote, or -1. */
 function skipString(bytes: Uint8Array, start: number, end: number): number {
   for (let at = start + 1; at < end; at++) {
     const c = bytes[at] ?? 0
+    if (plain[c] === 1) continue
     if (c === quote) return at + 1
-    if (c < 0x20) return -1
-    if (c === backslash) {
-      at = skipEscape(bytes, at + 1, end)
-      if (at < 0) return -1
-    }
+    if (c !== backslash) return -1
+    at = skipEscape(bytes, at + 1, end)
+    if (at < 0) return -1
   }
   return -1
 }
@@ -140,26 +142,32 @@ function skipEscape(bytes: Uint8Array, at: number, end: number): number {
 }
 
 const isHex = (c: number): boolean => (c >= 0x30 && c <= 0x39) || (c >= 0x41 && c <= 0x46) || (c >= 0x61 && c <= 0x66)
-const isDigit = (c: number | undefined): boolean => c !== undefined && c >= 0x30 && c <= 0x39
+
+/** Past the digits from `at` on. */
+function skipDigits(bytes: Uint8Array, start: number, end: number): number {
+  let at = start
+  for (; at < end; at++) {
+    const c = bytes[at] ?? 0
+    if (c < 0x30 || c > 0x39) break
+  }
+  return at
+}
 
 /** Past the number, or -1 (RFC 8259, 6: no leading zero, digits on both sides of a point). */
 function skipNumber(bytes: Uint8Array, start: number, end: number): number {
-  let at = bytes[start] === minus ? start + 1 : start
-  const digits = () => {
-    const from = at
-    while (at < end && isDigit(bytes[at])) at++
-    return at > from
-  }
-  if (at < end && bytes[at] === 0x30) at++
-  else if (!digits()) return -1
+  let from = bytes[start] === minus ? start + 1 : start
+  let at = from < end && bytes[from] === 0x30 ? from + 1 : skipDigits(bytes, from, end)
+  if (at === from) return -1
   if (at < end && bytes[at] === 0x2e) {
-    at++
-    if (!digits()) return -1
+    from = at + 1
+    at = skipDigits(bytes, from, end)
+    if (at === from) return -1
   }
   if (at < end && (bytes[at] === 0x65 || bytes[at] === 0x45)) {
-    at++
-    if (at < end && (bytes[at] === 0x2b || bytes[at] === minus)) at++
-    if (!digits()) return -1
+    from = at + 1
+    if (from < end && (bytes[from] === 0x2b || bytes[from] === minus)) from++
+    at = skipDigits(bytes, from, end)
+    if (at === from) return -1
   }
   return at
 }
