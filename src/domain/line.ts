@@ -18,168 +18,156 @@ export type Checked = CheckedLine | { readonly kind: 'bad'; readonly errors: rea
 const customIdUnits = 512
 const idBytesForSure = customIdUnits + 2
 
-type Span = { start: number; end: number }
-type Name = 'custom_id' | 'method' | 'url' | 'body' | 'model' | 'stream'
-
 /** Checks the lines of one file, one after the other: what is the first line's model is expected of all that follow (D10). */
 export interface LineChecker {
   check(bytes: Buffer, start: number, end: number, number: number): Checked
   /** Only where the custom_id stands: for looking at a line again. null if it has none. */
-  customId(bytes: Buffer, start: number, end: number): Span | null
+  customId(bytes: Buffer, start: number, end: number): { readonly start: number; readonly end: number } | null
   /** The model of the first good line. */
   readonly model: string | null
   readonly modelLine: number
 }
 
+/** Members of an object that are looked for: where the value of each stands in the line at hand; `starts` is -1 where it has none. Of a good line nothing else is made. */
+interface Members {
+  readonly names: readonly string[]
+  readonly bytes: readonly Buffer[]
+  readonly starts: Int32Array
+  readonly ends: Int32Array
+}
+
+const membersOf = (names: readonly string[]): Members => ({
+  names,
+  bytes: names.map((name) => Buffer.from(name)),
+  starts: new Int32Array(names.length).fill(-1),
+  ends: new Int32Array(names.length).fill(-1),
+})
+const [idAt, methodAt, urlAt, bodyAt] = [0, 1, 2, 3]
+const [modelAt, streamAt] = [0, 1]
+const post = Buffer.from('POST')
+
 export function makeLineChecker(endpoint: Endpoint): LineChecker {
   let model: string | null = null
   let modelBytes: Buffer | null = null
   let modelLine = 0
-  const knownNames = ['custom_id', 'method', 'url', 'body', 'model', 'stream', ...endpoint.required.flat()].map((name) => ({
-    name,
-    bytes: Buffer.from(name),
-  }))
-  const top = new Map<string, Span>()
-  const body = new Map<string, Span>()
+  const top = membersOf(['custom_id', 'method', 'url', 'body'])
+  const body = membersOf([...new Set(['model', 'stream', ...endpoint.required.flat(), 'input'])])
+  const required = endpoint.required.map((names) => names.map((name) => body.names.indexOf(name)))
+  const inputAt = body.names.indexOf('input')
+  const endpointUrl = Buffer.from(endpoint.url)
   let bytes: Buffer = Buffer.alloc(0)
-  let key = ['', '', '']
+  let line = 0
+  let errors: PlanError[] | null = null
+  let outer = -1
+  let inner = -1
 
-  /** A known name without making a string of it; what is unknown is decoded only if it is escaped, for then it may be a known one. */
-  const keyOf = (start: number, end: number): string => {
-    for (const { name, bytes: known } of knownNames) if (sameBytes(bytes, start + 1, end - 1, known)) return name
+  /** Which of the members a key names, without making a string of it; what is unknown is decoded only if it is escaped, for then it may be a known one. */
+  function memberAt({ names, bytes: known }: Members, start: number, end: number): number {
+    for (let i = 0; i < known.length; i++) if (sameBytes(bytes, start + 1, end - 1, known[i])) return i
     for (let i = start + 1; i < end - 1; i++)
-      if (bytes[i] === 0x5c) return JSON.parse(bytes.toString('utf8', start, end)) as string
-    return ''
+      if (bytes[i] === 0x5c) return names.indexOf(JSON.parse(bytes.toString('utf8', start, end)) as string)
+    return -1
   }
   const visitor: Visitor = {
     key(depth, start, end) {
-      const name = depth === 1 || key[1] === 'body' ? keyOf(start, end) : ''
-      key[depth] = name
-      if (depth === 1 && name === 'body') body.clear()
+      if (depth === 2) inner = outer === bodyAt ? memberAt(body, start, end) : -1
+      else {
+        outer = memberAt(top, start, end)
+        if (outer === bodyAt) body.starts.fill(-1)
+      }
     },
     value(depth, start, end) {
-      const name = key[depth] ?? ''
-      if (name === '') return
-      if (depth === 1) top.set(name, { start, end })
-      else if (key[1] === 'body') body.set(name, { start, end })
+      const [members, at] = depth === 1 ? [top, outer] : [body, inner]
+      if (at < 0) return
+      members.starts[at] = start
+      members.ends[at] = end
     },
   }
 
   function scan(source: Buffer, start: number, end: number): boolean {
     bytes = source
-    top.clear()
-    body.clear()
-    key = ['', '', '']
+    top.starts.fill(-1)
+    body.starts.fill(-1)
+    outer = inner = -1
     return scanJson(source, start, end, visitor) === 'object'
   }
 
-  const isString = ({ start }: Span) => bytes[start] === 0x22
-  const textOf = ({ start, end }: Span) => JSON.parse(bytes.toString('utf8', start, end)) as string
-  const post = Buffer.from('POST')
-  const endpointUrl = Buffer.from(endpoint.url)
-  const equals = (span: Span, expected: Buffer) =>
-    sameBytes(bytes, span.start + 1, span.end - 1, expected) || textOf(span) === expected.toString()
+  const has = (members: Members, at: number): boolean => startOf(members, at) >= 0
+  const firstByte = (members: Members, at: number): number => bytes[startOf(members, at)] ?? 0
+  const isString = (members: Members, at: number): boolean => firstByte(members, at) === 0x22
+  const textOf = (members: Members, at: number): string =>
+    JSON.parse(bytes.toString('utf8', startOf(members, at), endOf(members, at))) as string
+  const equals = (at: number, expected: Buffer): boolean =>
+    sameBytes(bytes, startOf(top, at) + 1, endOf(top, at) - 1, expected) || textOf(top, at) === expected.toString()
 
-  return {
-    get model() {
-      return model
-    },
-    get modelLine() {
-      return modelLine
-    },
-    customId(source, start, end) {
-      if (!scan(source, start, end)) return null
-      const span = top.get('custom_id')
-      return span && isString(span) ? span : null
-    },
-    check(source, start, end, number) {
-      const errors: PlanError[] = []
-      const wrong = (code: string, param: string | null, message: string) =>
-        void errors.push({ code, message, param, line: number })
-      if (!isUtf8(source.subarray(start, end))) {
-        wrong('invalid_json_line', null, 'This line is not valid UTF-8. Save the file as UTF-8.')
-        return { kind: 'bad', errors }
-      }
-      if (!scan(source, start, end)) {
-        wrong('invalid_json_line', null, 'This line is not parseable as valid JSON.')
-        return { kind: 'bad', errors }
-      }
-      const stringAt = (name: Name): Span | null => {
-        const span = top.get(name)
-        if (!span) wrong('missing_required_parameter', name, `Missing required parameter: '${name}'.`)
-        else if (!isString(span))
-          wrong('invalid_type', name, `Invalid type for '${name}': expected a string, but got ${typeAt(span)} instead.`)
-        else return span
-        return null
-      }
-      const typeAt = ({ start: at }: Span): string => typeName(bytes[at] ?? 0)
+  function wrong(code: string, param: string | null, message: string): void {
+    errors ??= []
+    errors.push({ code, message, param, line })
+  }
+  const wrongType = (param: string, expected: string, got: number): void =>
+    wrong('invalid_type', param, `Invalid type for '${param}': expected ${expected}, but got ${typeName(got)} instead.`)
 
-      const id = stringAt('custom_id')
-      if (id) {
-        const units = id.end - id.start <= idBytesForSure ? id.end - id.start - 2 : textOf(id).length
-        if (units === 0)
-          wrong('empty_value', 'custom_id', "Invalid 'custom_id': it is empty. Give each line an id of 1 to 512 characters.")
-        if (units > customIdUnits)
-          wrong(
-            'string_above_max_length',
-            'custom_id',
-            `Invalid 'custom_id': string too long. Expected a string with maximum length ${customIdUnits}, but got a string with length ${units} instead.`,
-          )
-      }
-      const method = stringAt('method')
-      if (method && !equals(method, post))
-        wrong('invalid_value', 'method', `Invalid value: '${shown(textOf(method))}'. Supported values are: 'POST'`)
-      const url = stringAt('url')
-      if (url && !equals(url, endpointUrl))
-        wrong(
-          'invalid_url',
-          'url',
-          `The URL provided for this request does not match the batch endpoint. Expected '${endpoint.url}'.`,
-        )
-
-      const bodySpan = top.get('body')
-      if (!bodySpan) wrong('missing_required_parameter', 'body', "Missing required parameter: 'body'.")
-      else if (bytes[bodySpan.start] !== 0x7b)
-        wrong('invalid_type', 'body', `Invalid type for 'body': expected an object, but got ${typeAt(bodySpan)} instead.`)
-      else checkBody(number, wrong, typeAt)
-      if (errors.length > 0 || !id || !bodySpan) return { kind: 'bad', errors }
-      return {
-        kind: 'good',
-        customIdStart: id.start,
-        customIdEnd: id.end,
-        bodyStart: bodySpan.start,
-        bodyEnd: bodySpan.end,
-        inputs: endpoint.countsInputs ? countInputs() : 0,
-      }
-    },
+  function isText(at: number): boolean {
+    const name = top.names[at] ?? ''
+    if (!has(top, at)) wrong('missing_required_parameter', name, `Missing required parameter: '${name}'.`)
+    else if (!isString(top, at)) wrongType(name, 'a string', firstByte(top, at))
+    else return true
+    return false
   }
 
-  function checkBody(
-    number: number,
-    wrong: (code: string, param: string, message: string) => void,
-    typeAt: (span: Span) => string,
-  ): void {
-    const named = body.get('model')
-    if (!named || isNull(named)) wrong('invalid_request', 'body.model', 'Model parameter is required.')
-    else if (!isString(named))
-      wrong('invalid_type', 'body.model', `Invalid type for 'body.model': expected a string, but got ${typeAt(named)} instead.`)
-    else if (named.end - named.start === 2) wrong('empty_value', 'body.model', "Invalid 'body.model': it is empty.")
-    else checkModel(named, number, wrong)
-    for (const names of endpoint.required)
-      if (!names.some((name) => present(body.get(name))))
-        wrong('missing_required_parameter', `body.${names[0]}`, `Missing required parameter: '${names[0]}'.`)
-    const stream = body.get('stream')
-    if (stream && bytes[stream.start] === 0x74)
+  function checkId(): void {
+    const written = endOf(top, idAt) - startOf(top, idAt)
+    const units = written <= idBytesForSure ? written - 2 : textOf(top, idAt).length
+    if (units === 0)
+      wrong('empty_value', 'custom_id', "Invalid 'custom_id': it is empty. Give each line an id of 1 to 512 characters.")
+    if (units > customIdUnits)
+      wrong(
+        'string_above_max_length',
+        'custom_id',
+        `Invalid 'custom_id': string too long. Expected a string with maximum length ${customIdUnits}, but got a string with length ${units} instead.`,
+      )
+  }
+
+  function checkTop(): void {
+    if (isText(idAt)) checkId()
+    if (isText(methodAt) && !equals(methodAt, post))
+      wrong('invalid_value', 'method', `Invalid value: '${shown(textOf(top, methodAt))}'. Supported values are: 'POST'`)
+    if (isText(urlAt) && !equals(urlAt, endpointUrl))
+      wrong(
+        'invalid_url',
+        'url',
+        `The URL provided for this request does not match the batch endpoint. Expected '${endpoint.url}'.`,
+      )
+    if (!has(top, bodyAt)) wrong('missing_required_parameter', 'body', "Missing required parameter: 'body'.")
+    else if (firstByte(top, bodyAt) !== 0x7b) wrongType('body', 'an object', firstByte(top, bodyAt))
+    else checkBody()
+  }
+
+  const isNull = (at: number): boolean => firstByte(body, at) === 0x6e
+
+  function checkBody(): void {
+    if (!has(body, modelAt) || isNull(modelAt)) wrong('invalid_request', 'body.model', 'Model parameter is required.')
+    else if (!isString(body, modelAt)) wrongType('body.model', 'a string', firstByte(body, modelAt))
+    else if (endOf(body, modelAt) - startOf(body, modelAt) === 2)
+      wrong('empty_value', 'body.model', "Invalid 'body.model': it is empty.")
+    else checkModel()
+    for (const oneOf of required)
+      if (!oneOf.some((at) => has(body, at) && !isNull(at))) {
+        const name = body.names[oneOf[0] ?? 0] ?? ''
+        wrong('missing_required_parameter', `body.${name}`, `Missing required parameter: '${name}'.`)
+      }
+    if (has(body, streamAt) && firstByte(body, streamAt) === 0x74)
       wrong('streaming_unsupported', 'body.stream', `${endpoint.title}: Streaming is not supported in the Batch API.`)
   }
 
-  function checkModel(span: Span, number: number, wrong: (code: string, param: string, message: string) => void): void {
-    if (modelBytes && bytes.compare(modelBytes, 0, modelBytes.length, span.start, span.end) === 0) return
-    const name = textOf(span)
+  function checkModel(): void {
+    const [start, end] = [startOf(body, modelAt), endOf(body, modelAt)]
+    if (modelBytes && sameBytes(bytes, start, end, modelBytes)) return
+    const name = textOf(body, modelAt)
     if (model === null) {
       model = name
-      modelLine = number
-      modelBytes = Buffer.from(bytes.subarray(span.start, span.end))
+      modelLine = line
+      modelBytes = Buffer.from(bytes.subarray(start, end))
     } else if (name !== model)
       wrong(
         'mismatched_model',
@@ -190,23 +178,48 @@ export function makeLineChecker(endpoint: Endpoint): LineChecker {
 
   /** Texts are one each; so is an array of tokens. */
   function countInputs(): number {
-    const span = body.get('input')
-    if (!span || bytes[span.start] !== 0x5b) return 1
-    const inputs = JSON.parse(bytes.toString('utf8', span.start, span.end)) as unknown[]
+    if (firstByte(body, inputAt) !== 0x5b) return 1
+    const inputs = JSON.parse(bytes.toString('utf8', startOf(body, inputAt), endOf(body, inputAt))) as unknown[]
     return typeof inputs[0] === 'number' ? 1 : Math.max(1, inputs.length)
   }
 
-  function present(span: Span | undefined): boolean {
-    return span !== undefined && !isNull(span)
-  }
-  function isNull({ start }: Span): boolean {
-    return bytes[start] === 0x6e
+  return {
+    get model() {
+      return model
+    },
+    get modelLine() {
+      return modelLine
+    },
+    customId(source, start, end) {
+      if (!scan(source, start, end) || !isString(top, idAt)) return null
+      return { start: startOf(top, idAt), end: endOf(top, idAt) }
+    },
+    check(source, start, end, number) {
+      errors = null
+      line = number
+      if (!isUtf8(source.subarray(start, end)))
+        wrong('invalid_json_line', null, 'This line is not valid UTF-8. Save the file as UTF-8.')
+      else if (!scan(source, start, end)) wrong('invalid_json_line', null, 'This line is not parseable as valid JSON.')
+      else checkTop()
+      if (errors) return { kind: 'bad', errors }
+      return {
+        kind: 'good',
+        customIdStart: startOf(top, idAt),
+        customIdEnd: endOf(top, idAt),
+        bodyStart: startOf(top, bodyAt),
+        bodyEnd: endOf(top, bodyAt),
+        inputs: endpoint.countsInputs ? countInputs() : 0,
+      }
+    },
   }
 }
 
+const startOf = ({ starts }: Members, at: number): number => starts[at] ?? -1
+const endOf = ({ ends }: Members, at: number): number => ends[at] ?? -1
+
 /** A loop, because the texts are short: a call into native code costs more than the comparison. */
-function sameBytes(bytes: Uint8Array, start: number, end: number, expected: Uint8Array): boolean {
-  if (end - start !== expected.length) return false
+function sameBytes(bytes: Uint8Array, start: number, end: number, expected: Uint8Array | undefined): boolean {
+  if (end - start !== expected?.length) return false
   for (let i = 0; i < expected.length; i++) if (bytes[start + i] !== expected[i]) return false
   return true
 }
