@@ -102,7 +102,8 @@ async function* linesThatNeverRan(
   const window = openWindow(scratch, lease)
   const prefix = resultIdPrefix(batchId)
   const sink = makeSink()
-  for (let ordinal = 0; ;) {
+  let ordinal = 0
+  for (;;) {
     const line = window.next()
     if (line === null) break
     if (line === undefined) {
@@ -115,5 +116,6 @@ async function* linesThatNeverRan(
     sink.copy(line.customId)
     sink.text(neverRan[why])
   }
+  if (ordinal < shard.lines) throw new Error(`shard ${shard.number} of batch ${batchId} is shorter than its row says`)
   yield* sink.take()
 }

@@ -116,6 +116,7 @@ export function makePlanner({ threads = 2, smallBytes = 8 * 1024 * 1024 } = {}):
         next()
       }),
     async [Symbol.asyncDispose]() {
+      for (const waiting of queue.splice(0)) waiting.reject(new Error('the planner is closed'))
       await Promise.all(seats.map(async (seat) => seat.worker?.terminate()))
     },
   }

@@ -1,0 +1,177 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { newBatch, project, runningBatch } from '../../test/support/batch-rows.ts'
+import { databases } from '../../test/support/databases.ts'
+import { handClock } from '../../test/support/hand-clock.ts'
+import type { Blobs } from '../blobs/blobs.ts'
+import { openFolderBucket } from '../blobs/bucket-folder.ts'
+import { openFolder } from '../blobs/folder.ts'
+import { makeEvents } from '../events.ts'
+import type { BatchId, FileId, ProjectId } from '../domain/ids.ts'
+import { noSums } from '../domain/usage.ts'
+import { silentLog } from '../kit/log.ts'
+import { makeMetrics } from '../kit/metrics.ts'
+import { cancelBatch, loadBatch } from '../store/batches.ts'
+import { putGrant, removeGrant } from '../store/buckets.ts'
+import { findFile, insertFile } from '../store/files.ts'
+import { outputsOf, recordStaged, reserveOutputs, type OutputName } from '../store/outputs.ts'
+import { publishBatch } from '../store/publish.ts'
+import { closedShards } from '../store/segments.ts'
+import { announceUpload, lapsedUploads, renewUploads } from '../store/uploads.ts'
+import { claimCompose, claimPlan, refuseBatch } from '../store/walks.ts'
+import { makeJanitor } from './janitor.ts'
+import type { WorkerParts } from './parts.ts'
+
+const never = new AbortController().signal
+const [minute, hour] = [60_000, 3_600_000]
+const far = 1e15
+
+async function names(blobs: Blobs, prefix = ''): Promise<string[]> {
+  const found: string[] = []
+  for await (const { name } of blobs.list(prefix)) found.push(name)
+  return found.toSorted()
+}
+
+describe.each(Object.entries(databases))('%s', (_, openDb) => {
+  async function open() {
+    const home = await mkdtemp(join(tmpdir(), 'nightshift-janitor-'))
+    const clock = handClock(Date.now())
+    const db = await openDb(clock)
+    onTestFinished(async () => {
+      await db[Symbol.asyncDispose]()
+      await rm(home, { recursive: true, force: true })
+    })
+    const [files, scratch] = [openFolder(join(home, 'files')), openFolder(join(home, 'scratch'))]
+    const events = makeEvents({ log: silentLog, metrics: makeMetrics() })
+    const parts: Partial<WorkerParts> = { db, files, scratch, clock, log: silentLog, events, random: () => 0.5 }
+    const janitor = makeJanitor(parts as WorkerParts)
+    const step = () => janitor.step(never)
+    const put = (blobs: Blobs, ...all: string[]) => Promise.all(all.map((name) => blobs.put(name, Buffer.from(name))))
+    const upload = (blob: string, renewedUntil: number, owner = 'o') => announceUpload(db, { blob, owner, renewedUntil })
+    /** A row that says a file has this blob. */
+    const file = async (blob: string, expiresAt: number | null) => {
+      const id = `file-${blob.replaceAll('/', '')}-${expiresAt}` as FileId
+      const rest = { projectId: project, purpose: 'batch', filename: 'f', bytes: 1, createdAt: 1, batchId: null }
+      await insertFile(db, { id, blob, expiresAt, ...rest })
+      return async () => (await findFile(db, project, id, 0)) !== null
+    }
+    return { home, clock, db, files, scratch, step, put, upload, file }
+  }
+
+  test('a file whose time is over goes with its blob, when it is over and not before', async () => {
+    const { clock, db, files, step, put, file } = await open()
+    await put(files, 'p1/a', 'p1/b', 'p1/c')
+    const a = await file('p1/a', clock.now() + minute)
+    const b = await file('p1/b', clock.now() + hour)
+    const c = await file('p1/c', null)
+    await clock.advance(minute - 1)
+    expect(await step()).toBe(0)
+    await clock.advance(1)
+    expect(await step()).toBe(1)
+    expect(await names(files)).toEqual(['p1/b', 'p1/c'])
+    expect([await a(), await b(), await c()]).toEqual([false, true, true])
+    expect(await lapsedUploads(db, far, 10)).toEqual([])
+  })
+
+  test('a blob that another file still has stays until that one goes', async () => {
+    const { clock, files, step, put, file } = await open()
+    await put(files, 'p1/a')
+    await file('p1/a', clock.now())
+    await file('p1/a', clock.now() + hour)
+    await step()
+    expect(await names(files)).toEqual(['p1/a'])
+    await clock.advance(hour)
+    await step()
+    expect(await names(files)).toEqual([])
+  })
+
+  test('an upload that is renewed no longer is removed with its row, but never the blob of a file', async () => {
+    const { clock, db, files, step, put, upload, file } = await open()
+    await put(files, 'p1/dead', 'p1/alive', 'p1/used', 'p1/other')
+    const used = await file('p1/used', null)
+    await upload('p1/dead', clock.now() + minute, 'dead')
+    await upload('p1/never-came', clock.now() + minute, 'dead')
+    await upload('p1/used', clock.now() + minute, 'dead')
+    await upload('p1/alive', clock.now() + minute, 'alive')
+    await renewUploads(db, 'alive', clock.now() + hour)
+    await clock.advance(minute - 1)
+    await step()
+    expect(await names(files)).toHaveLength(4)
+    await clock.advance(1)
+    expect(await step()).toBe(3)
+    expect(await names(files)).toEqual(['p1/alive', 'p1/other', 'p1/used'])
+    expect([await used(), await lapsedUploads(db, far, 10)]).toEqual([true, ['p1/alive']])
+  })
+
+  test('scratch of a batch that has ended is swept, and what comes late is swept an hour later; that of others is left', async () => {
+    const { clock, db, scratch, step, put } = await open()
+    const ended = await newBatch(db, { createdAt: clock.now() })
+    const walk = await claimPlan(db, 'w', minute)
+    await refuseBatch(db, ended, walk!.fence, [], clock.now())
+    const running = await runningBatch(db, 2, { createdAt: clock.now() })
+    const waiting = await newBatch(db, { createdAt: clock.now() })
+    const left = [`p1/${running}/plan-1`, `p1/${running}/0-1-0`, `p1/${waiting}/plan-1`, `p2/${ended}/plan-1`, `p1/${ended}x/a`]
+    await put(scratch, ...left, `p1/${ended}/plan-1`, `p1/${ended}/0-1-0`)
+    expect(await step()).toBe(2)
+    expect(await names(scratch)).toEqual(left.toSorted())
+    await put(scratch, `p1/${ended}/0-1-1`)
+    await clock.advance(hour - 1)
+    expect(await step()).toBe(0)
+    await clock.advance(1)
+    expect(await step()).toBe(1)
+    expect(await names(scratch)).toEqual(left.toSorted())
+    expect(await closedShards(db, running, -1, 10)).toHaveLength(2)
+  })
+
+  /** A batch that was cancelled and published objects under these keys of its bucket, to go in a minute. */
+  async function published(of: Awaited<ReturnType<typeof open>>, keys: readonly string[], projectId: ProjectId = project) {
+    const { db, clock, home } = of
+    const folder = join(home, projectId)
+    await mkdir(folder)
+    const bucket = openFolderBucket(folder, 'b')
+    const batchId = await runningBatch(db, 1, { createdAt: clock.now(), projectId })
+    await putGrant(db, { projectId, bucket: 'b', place: { kind: 'folder', folder } }, 'operator')
+    await cancelBatch(db, projectId, batchId, clock.now())
+    const { fence } = (await claimCompose(db, 'w', minute, 0))!
+    const objects = keys.map((key): OutputName => ({ store: `folder:${folder}`, bucket: 'b', key, kind: 'output' }))
+    await reserveOutputs(db, projectId, batchId, objects)
+    for (const name of objects) {
+      const staged = await bucket.stage(name.key, batchId, Buffer.from('ours'))
+      await recordStaged(db, { batchId, fence }, name, staged)
+      await bucket.publish(name.key, staged)
+    }
+    const what = { ending: 'cancelled', outputFileId: null, errorFileId: null, sums: noSums, files: [], objects } as const
+    const batch = await loadBatch(db, batchId)
+    await publishBatch(db, batch!, fence, { ...what, objectsExpireAt: clock.now() + minute, at: clock.now() })
+    const read = (key: string) => readFile(join(folder, key), 'utf8').catch(() => null)
+    return { batchId, folder, read, rows: async (id: BatchId = batchId) => (await outputsOf(db, id)).map((o) => o.key) }
+  }
+
+  test('an object whose time is over is deleted if it is still the one that was written, and forgotten either way', async () => {
+    const parts = await open()
+    const { folder, read, rows } = await published(parts, ['kept', 'replaced', 'gone'])
+    await putGrant(parts.db, { projectId: project, bucket: 'a', place: { kind: 'folder', folder: parts.home } }, 'operator')
+    await rm(join(folder, 'replaced'))
+    await writeFile(join(folder, 'replaced'), "the user's")
+    await rm(join(folder, 'gone'))
+    await parts.clock.advance(minute - 1)
+    await parts.step()
+    expect([await read('kept'), (await rows()).length]).toEqual(['ours', 3])
+    await parts.clock.advance(1)
+    await parts.step()
+    expect([await read('kept'), await read('replaced'), await rows()]).toEqual([null, "the user's", []])
+  })
+
+  test('an object in a bucket that the project may no longer use is left where it is', async () => {
+    const parts = await open()
+    const lost = await published(parts, ['a'])
+    const other = await published(parts, ['a'], 'p2' as ProjectId)
+    await removeGrant(parts.db, project, 'b')
+    await parts.clock.advance(minute)
+    await parts.step()
+    expect([await lost.read('a'), await other.read('a')]).toEqual(['ours', null])
+    expect([await lost.rows(), await other.rows()]).toEqual([[], []])
+  })
+})

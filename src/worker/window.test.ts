@@ -1,0 +1,170 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { expect, onTestFinished, test } from 'vitest'
+import { nextId } from '../../test/support/batch-rows.ts'
+import { BlobMissing, type Blobs } from '../blobs/blobs.ts'
+import { openFolder } from '../blobs/folder.ts'
+import { writePlanHeader } from '../domain/plan-format.ts'
+import type { ShardLease } from '../domain/shard.ts'
+import { holdShard, type HeldShard } from './held-shard.ts'
+import { openWindow, type Window } from './window.ts'
+
+const mebibyte = 1024 * 1024
+const never = new AbortController().signal
+
+async function open(): Promise<Blobs> {
+  const folder = await mkdtemp(join(tmpdir(), 'nightshift-window-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  return openFolder(folder)
+}
+
+/** A planned line whose body has so many bytes, all of them telling its number. */
+function planned(number: number, bodyBytes: number): Buffer {
+  const id = `"${number}"`
+  const line = Buffer.alloc(10 + id.length + bodyBytes, `b${number}`)
+  writePlanHeader(line, 0, number, id.length, bodyBytes)
+  line.write(id, 10)
+  return line
+}
+const plan = (sizes: readonly number[]): Buffer => Buffer.concat(sizes.map((size, i) => planned(i + 1, size)))
+const leaseOf = (bytes: number, lines: number, offset = 0): ShardLease => ({
+  batchId: nextId(),
+  planBlob: 'plan',
+  number: 0,
+  fence: 1,
+  done: [],
+  offset,
+  bytes,
+  lines,
+})
+
+/** All lines, as an executor takes them: it asks for more as soon as the window is low, and waits only when no line is at hand. */
+async function drain(window: Window): Promise<Buffer[]> {
+  const lines: Buffer[] = []
+  for (;;) {
+    const reading = window.low ? window.fill(never) : null
+    const line = window.next()
+    if (line === null) return lines
+    if (line === undefined) await (reading ?? window.fill(never))
+    else {
+      const header = Buffer.alloc(10)
+      writePlanHeader(header, 0, line.number, line.customId.length, line.body.length)
+      lines.push(Buffer.concat([header, line.customId, line.body]))
+      if (lines.length % 3 === 0) await reading
+    }
+  }
+}
+
+test('the lines of a shard come in order and whole, also those longer than a window', async () => {
+  const blobs = await open()
+  const size = fc.oneof(
+    { weight: 4, arbitrary: fc.integer({ min: 2, max: 300_000 }) },
+    fc.integer({ min: mebibyte - 30, max: mebibyte + 30 }),
+    fc.integer({ min: mebibyte, max: 4 * mebibyte }),
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(size, { maxLength: 12 }), async (sizes) => {
+      const bytes = plan(sizes)
+      await blobs.put('plan', bytes)
+      const lines = await drain(openWindow(blobs, leaseOf(bytes.length, sizes.length)))
+      expect(lines).toHaveLength(sizes.length)
+      expect(Buffer.concat(lines).equals(bytes)).toBe(true)
+    }),
+    { numRuns: 40 },
+  )
+})
+
+test('a line longer than a window is at hand after two readings: the first tells how long it is', async () => {
+  const blobs = await open()
+  const bytes = plan([9_000_000])
+  await blobs.put('plan', bytes)
+  const window = openWindow(blobs, leaseOf(bytes.length, 1))
+  await window.fill(never)
+  expect(window.next()).toBeUndefined()
+  await window.fill(never)
+  expect(window.next()?.body.length).toBe(9_000_000)
+})
+
+test('a shard has its own stretch of the plan and nothing of its neighbours', async () => {
+  const blobs = await open()
+  const [before, own, after] = [plan([70, 800_000]), plan([2_000_000, 5, 5]), plan([90])]
+  await blobs.put('plan', Buffer.concat([before, own, after]))
+  const lines = await drain(openWindow(blobs, leaseOf(own.length, 3, before.length)))
+  expect(Buffer.concat(lines).equals(own)).toBe(true)
+})
+
+test('lines that were taken stay as they are when the window reads on', async () => {
+  const blobs = await open()
+  const bytes = plan(Array.from({ length: 30 }, () => 200_000))
+  await blobs.put('plan', bytes)
+  const window = openWindow(blobs, leaseOf(bytes.length, 30))
+  await window.fill(never)
+  const first = window.next()
+  await drain(window)
+  expect(first!.body.equals(planned(1, 200_000).subarray(13))).toBe(true)
+})
+
+test('it is time to read when less than half a window is left, and never when all is read', async () => {
+  const blobs = await open()
+  const bytes = plan(Array.from({ length: 16 }, () => 100_000))
+  await blobs.put('plan', bytes)
+  const window = openWindow(blobs, leaseOf(bytes.length, 16))
+  expect(window.low).toBe(true)
+  await window.fill(never)
+  const low: boolean[] = []
+  for (let i = 0; i < 10; i++) {
+    low.push(window.low)
+    window.next()
+  }
+  expect(low.indexOf(true)).toBe(6)
+  await window.fill(never)
+  await drain(window)
+  expect(window.low).toBe(false)
+})
+
+test('a reading that fails is told, and the next one goes on from there', async () => {
+  const blobs = await open()
+  const bytes = plan([900_000, 900_000, 900_000])
+  const window = openWindow(blobs, leaseOf(bytes.length, 3))
+  for (let i = 0; i < 2; i++) await expect(window.fill(never)).rejects.toThrow(BlobMissing)
+  await blobs.put('plan', bytes)
+  await window.fill(never)
+  const first = window.next()
+  await blobs.delete(['plan'])
+  await expect(window.fill(never)).rejects.toThrow(BlobMissing)
+  expect(window.next()).toBeUndefined()
+  await blobs.put('plan', bytes)
+  expect(first!.number).toBe(1)
+  expect(Buffer.concat(await drain(window)).equals(bytes.subarray(planned(1, 900_000).length))).toBe(true)
+})
+
+test('a reading ends with the reason of its abort', async () => {
+  const blobs = await open()
+  await blobs.put('plan', plan([10]))
+  await expect(openWindow(blobs, leaseOf(10, 1)).fill(AbortSignal.abort(new Error('the lease is lost')))).rejects.toThrow(
+    'the lease is lost',
+  )
+})
+
+test('of a plan that is shorter than the row says, what is missing is a failure and never the end', async () => {
+  const blobs = await open()
+  const bytes = plan([2_000_000, 40])
+  await blobs.put('plan', bytes.subarray(0, -1))
+  const window = openWindow(blobs, leaseOf(bytes.length, 2))
+  await expect(drain(window)).rejects.toThrow(BlobMissing)
+  await expect(drain(window)).rejects.toThrow(BlobMissing)
+})
+
+test('a shard with fewer lines than its row says is not taken for one that is done', async () => {
+  const blobs = await open()
+  const bytes = plan([50, 50])
+  await blobs.put('plan', bytes)
+  const shard = await new Promise<HeldShard>((resolve, failed) => {
+    const reading = { scratch: blobs, atHand: () => resolve(held), failed, requestId: () => 'r' }
+    const held = holdShard(leaseOf(bytes.length, 3), 0, reading)
+  })
+  expect([shard.take()?.number, shard.take()?.number]).toEqual([1, 2])
+  expect(() => shard.take()).toThrow(/shorter than its row says/)
+})
