@@ -1,0 +1,105 @@
+/** How fast lines go: against the bare loop, against what a slow or full backend can take, with very many in flight. */
+import { answer, startBackend } from './backend.ts'
+import { runBare } from './bare.ts'
+import { upload } from './batch.ts'
+import { startServer } from './child.ts'
+import { startNginx } from './nginx.ts'
+import { configFor, fileOf, mean, ratio, row, type Scenario } from './table.ts'
+import { timedBatch, type Timed } from './timed.ts'
+
+async function throughput(): Promise<void> {
+  const count = 50_000
+  const mock = await startNginx(answer)
+  await using server = await startServer(['--config', configFor(mock.url)])
+  const file = await upload(server, await fileOf(count, 330))
+  const bare: { ms: number; cpuMicros: number }[] = []
+  const ours: Timed[] = []
+  for (let i = 0; i < 5; i++) {
+    bare.push(await runBare(mock.url, count, 64, 250))
+    ours.push(await timedBatch(server, file, count))
+  }
+  const least = <T>(list: readonly T[], of: (one: T) => number) => Math.min(...list.map(of))
+  const [a, b] = [least(bare, (r) => r.ms), least(ours, (r) => r.ms)]
+  const [cpuA, cpuB] = [least(bare, (r) => r.cpuMicros), least(ours, (r) => r.cpuMicros)]
+  const perSecond = (ms: number) => Math.round((count / ms) * 1000)
+  row(`bare loop, 64 connections, mock ${mock.kind}`, `${perSecond(a)} lines/s, ${cpuA.toFixed(1)} us CPU a line`, '1.00')
+  row('Nightshift, create to completed', `${perSecond(b)} lines/s = ${ratio(a / b)} of bare`, '>= 0.80')
+  const best = ours.find((r) => r.ms === b)
+  row(
+    '  its sending phase alone',
+    `${ratio(a / least(ours, (r) => r.sendMs))} of bare; of the best: plan ${best?.planMs.toFixed(0)} ms, compose ${best?.composeMs.toFixed(0)} ms`,
+  )
+  row('  CPU a line', `${cpuB.toFixed(1)} us = ${ratio(cpuB / cpuA)} of bare`, '<= 1.50')
+  row(
+    '  peak RSS; written a line',
+    `${Math.round(server.peakBytes() / 1e6)} MB; ${Math.round(mean(ours.map((r) => r.written)))} bytes`,
+  )
+  await mock.stop()
+}
+
+async function slow(): Promise<void> {
+  for (const [open, count] of [
+    [64, 6400],
+    [256, 20_000],
+  ] as const) {
+    await using mock = await startBackend({ delayMs: 50, slots: 0 })
+    const flags = ['--max-in-flight', String(open), '--start-in-flight', String(Math.min(open, 64))]
+    await using server = await startServer(['--backend', mock.url, ...flags])
+    const file = await upload(server, await fileOf(count, 330))
+    await timedBatch(server, file, count)
+    const bare = await runBare(mock.url, count, open, 250)
+    const ours = await timedBatch(server, file, count)
+    const ideal = (count / open) * 50
+    row(
+      `50 ms backend, ${open} in flight: sending`,
+      `${Math.round((count / ours.sendMs) * 1000)}/s = ${ratio(ideal / ours.sendMs)} of ideal, ${ratio(bare.ms / ours.sendMs)} of bare`,
+      open === 64 ? '>= 0.98 of ideal' : '>= 0.95 of bare',
+    )
+  }
+}
+
+/** The lines that were refused last wait a second at the end, whatever is done: the longer the run, the less that is. */
+async function overload(): Promise<void> {
+  const count = 6400
+  await using mock = await startBackend({ delayMs: 200, slots: 32 })
+  await using server = await startServer(['--backend', mock.url])
+  const file = await upload(server, await fileOf(count, 330))
+  const ours = await timedBatch(server, file, count)
+  const { refused } = await mock.counts()
+  row(
+    '32 slots, 429 with Retry-After: 1 above: sending',
+    `${ratio(((count / 32) * 200) / ours.sendMs)} of capacity, ${refused} refusals, error file: ${ours.done.error_file_id ?? 'none'}`,
+    '>= 0.95',
+  )
+}
+
+async function flying(): Promise<void> {
+  const [count, open] = [50_000, 10_000]
+  await using mock = await startBackend({ delayMs: 2000, slots: 0 })
+  await using server = await startServer([
+    '--backend',
+    mock.url,
+    '--max-in-flight',
+    String(open),
+    '--start-in-flight',
+    String(open),
+  ])
+  const file = await upload(server, await fileOf(count, 330))
+  const before = server.rssBytes()
+  const ours = await timedBatch(server, file, count)
+  const { most } = await mock.counts()
+  const bare = await runBare(mock.url, count, open, 250)
+  const ideal = (count / open) * 2000
+  row(
+    `10,000 in flight, 2 s backend (${most} seen at once)`,
+    `${Math.round((count / ours.sendMs) * 1000)}/s = ${ratio(ideal / ours.sendMs)} of 5,000/s, ${ratio(bare.ms / ours.sendMs)} of bare`,
+    '>= 0.90, or the CPU',
+  )
+  row(
+    '  peak RSS; CPU of it',
+    `${Math.round(server.peakBytes() / 1e6)} MB (${Math.round(before / 1e6)} MB before); ${ratio((ours.cpuMicros * count) / 1000 / ours.ms)} of one core`,
+    '< 600 MB',
+  )
+}
+
+export const speed: Readonly<Record<string, Scenario>> = { throughput, slow, overload, flying }
