@@ -92,6 +92,10 @@ export function makeEvents({ log, metrics }: { log: Log; metrics: Metrics }) {
       swept({}, count)
       log.debug('swept', { count })
     },
+    expiryFailed(batch: string, error: unknown) {
+      troubles({ kind: 'expiry' })
+      log.warn('a result object whose time is over could not be deleted; it is tried again in an hour', { batch, error })
+    },
     requestEnded(request: { method: string; route: string; status: number; ms: number; id: string }) {
       log.info('request', { ...request, ms: Math.round(request.ms * 10) / 10 })
     },

@@ -84,6 +84,16 @@ export async function expiredOutputs(db: Queries, limit: number): Promise<Output
   ).map(outputOf)
 }
 
+/** It could not be deleted: it is tried again later, and does not stand before those that can be. */
+export async function postponeExpiry(db: Queries, { store, bucket, key }: OutputName, ms: number): Promise<void> {
+  await db.query(`update outputs set expires_at = {now} + $4 where store = $1 and bucket = $2 and key = $3`, [
+    store,
+    bucket,
+    JSON.stringify(key),
+    ms,
+  ])
+}
+
 export async function forgetOutput(db: Queries, name: OutputName, batchId: BatchId): Promise<void> {
   await db.query(`delete from outputs where store = $1 and bucket = $2 and key = $3 and batch_id = $4`, [
     name.store,

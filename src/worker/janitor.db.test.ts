@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -22,7 +22,6 @@ import { closedShards } from '../store/segments.ts'
 import { announceUpload, lapsedUploads, renewUploads } from '../store/uploads.ts'
 import { claimCompose, claimPlan, refuseBatch } from '../store/walks.ts'
 import { makeJanitor } from './janitor.ts'
-import type { WorkerParts } from './parts.ts'
 
 const never = new AbortController().signal
 const [minute, hour] = [60_000, 3_600_000]
@@ -45,8 +44,7 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     })
     const [files, scratch] = [openFolder(join(home, 'files')), openFolder(join(home, 'scratch'))]
     const events = makeEvents({ log: silentLog, metrics: makeMetrics() })
-    const parts: Partial<WorkerParts> = { db, files, scratch, clock, log: silentLog, events, random: () => 0.5 }
-    const janitor = makeJanitor(parts as WorkerParts)
+    const janitor = makeJanitor({ db, files, scratch, clock, log: silentLog, events, random: () => 0.5 })
     const step = () => janitor.step(never)
     const put = (blobs: Blobs, ...all: string[]) => Promise.all(all.map((name) => blobs.put(name, Buffer.from(name))))
     const upload = (blob: string, renewedUntil: number, owner = 'o') => announceUpload(db, { blob, owner, renewedUntil })
@@ -173,5 +171,40 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     await parts.step()
     expect([await lost.read('a'), await other.read('a')]).toEqual(['ours', null])
     expect([await lost.rows(), await other.rows()]).toEqual([[], []])
+  })
+
+  /** As somebody whom folders can refuse: root is refused by none. */
+  async function asNobody<T>(work: () => Promise<T>): Promise<T> {
+    const root = process.geteuid?.() === 0
+    if (root) process.seteuid?.(65_534)
+    try {
+      return await work()
+    } finally {
+      if (root) process.seteuid?.(0)
+    }
+  }
+
+  test('an object that cannot be deleted waits an hour, and holds up nothing else', async () => {
+    const parts = await open()
+    const closed = await published(parts, ['a'])
+    const elsewhere = await published(parts, ['a'], 'p2' as ProjectId)
+    await parts.step()
+    for (const [folder, mode] of [
+      [parts.home, 0o755],
+      [closed.folder, 0o555],
+      [elsewhere.folder, 0o777],
+    ] as const)
+      await chmod(folder, mode)
+    await parts.clock.advance(minute)
+    await asNobody(parts.step)
+    expect([await closed.read('a'), await elsewhere.read('a')]).toEqual(['ours', null])
+    expect([await closed.rows(), await elsewhere.rows()]).toEqual([['a'], []])
+    await chmod(closed.folder, 0o755)
+    await parts.clock.advance(hour - 1)
+    await parts.step()
+    expect(await closed.read('a')).toBe('ours')
+    await parts.clock.advance(1)
+    await parts.step()
+    expect([await closed.read('a'), await closed.rows()]).toEqual([null, []])
   })
 })

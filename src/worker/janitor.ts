@@ -1,11 +1,14 @@
-/** Removes what nothing points at any more, and nothing else (I3): scratch of batches that have ended, files and objects whose time is over, blobs that were announced and never came to be. */
+/**
+ * Removes what nothing points at any more, and nothing else (I3): scratch of batches that have ended, files and objects whose time is over, blobs that were
+ * announced and never came to be. What cannot be removed is left for later and holds up nothing else.
+ */
 import type { Blobs } from '../blobs/blobs.ts'
 import { openBucket } from '../blobs/open.ts'
 import { forever } from '../kit/forever.ts'
 import { listGrants } from '../store/buckets.ts'
 import { pruneCreates } from '../store/creates.ts'
 import { blobInUse, deleteExpiredFile, expiredFiles } from '../store/files.ts'
-import { expiredOutputs, forgetOutput } from '../store/outputs.ts'
+import { expiredOutputs, forgetOutput, postponeExpiry } from '../store/outputs.ts'
 import { batchesToSweep, markSwept } from '../store/sweeps.ts'
 import { announceUpload, dropUpload, lapsedUploads } from '../store/uploads.ts'
 import { scratchPrefix } from './names.ts'
@@ -15,13 +18,15 @@ const atOnce = 100
 const againMs = 3_600_000
 const createsKeptMs = 24 * 3_600_000
 
+type JanitorParts = Pick<WorkerParts, 'db' | 'files' | 'scratch' | 'clock' | 'log' | 'events' | 'random'>
+
 export interface Janitor {
   /** One round over everything. How many things it removed. */
   step(signal: AbortSignal): Promise<number>
   run(signal: AbortSignal): Promise<void>
 }
 
-export function makeJanitor(parts: WorkerParts): Janitor {
+export function makeJanitor(parts: JanitorParts): Janitor {
   const { db, files, scratch, clock, log, events } = parts
 
   async function sweepScratch(signal: AbortSignal): Promise<number> {
@@ -40,9 +45,8 @@ export function makeJanitor(parts: WorkerParts): Janitor {
     for (const file of over) {
       if (signal.aborted) break
       await announceUpload(db, { blob: file.blob, owner: 'expired', renewedUntil: 0 }) // NOTE: so that the blob is found again if we die between the row and it
-      if ((await deleteExpiredFile(db, file.id, clock.now())) && !(await blobInUse(db, file.blob)))
-        await files.delete([file.blob])
-      await dropUpload(db, file.blob)
+      await deleteExpiredFile(db, file.id, clock.now())
+      await deleteUnused(file.blob)
     }
     return over.length
   }
@@ -51,10 +55,14 @@ export function makeJanitor(parts: WorkerParts): Janitor {
     const lapsed = await lapsedUploads(db, clock.now(), atOnce)
     for (const blob of lapsed) {
       if (signal.aborted) break
-      if (!(await blobInUse(db, blob))) await files.delete([blob])
-      await dropUpload(db, blob)
+      await deleteUnused(blob)
     }
     return lapsed.length
+  }
+
+  async function deleteUnused(blob: string): Promise<void> {
+    if (!(await blobInUse(db, blob))) await files.delete([blob])
+    await dropUpload(db, blob)
   }
 
   async function expireObjects(signal: AbortSignal): Promise<number> {
@@ -64,17 +72,33 @@ export function makeJanitor(parts: WorkerParts): Janitor {
       const grant = (await listGrants(db, output.projectId)).find(
         (g) => g.place.kind === 'folder' && `folder:${g.place.folder}` === output.store,
       )
-      if (grant && output.staged) await openBucket(grant.place, output.bucket).delete(output.key, output.staged)
-      await forgetOutput(db, output, output.batchId)
+      try {
+        if (grant && output.staged) await openBucket(grant.place, output.bucket).delete(output.key, output.staged)
+        await forgetOutput(db, output, output.batchId)
+      } catch (error) {
+        events.expiryFailed(output.batchId, error)
+        await postponeExpiry(db, output, againMs)
+      }
     }
     return over.length
   }
 
-  async function step(signal: AbortSignal): Promise<number> {
-    const removed =
-      (await sweepScratch(signal)) + (await expireFiles(signal)) + (await removeLapsed(signal)) + (await expireObjects(signal))
+  async function prune(): Promise<number> {
     await pruneCreates(db, clock.now() - createsKeptMs, 1000)
+    return 0
+  }
+
+  async function step(signal: AbortSignal): Promise<number> {
+    let removed = 0
+    const failures: unknown[] = []
+    for (const part of [sweepScratch, expireFiles, removeLapsed, expireObjects, prune])
+      try {
+        removed += await part(signal)
+      } catch (error) {
+        failures.push(error)
+      }
     if (removed > 0) events.swept(removed)
+    if (failures.length > 0) throw failures.length === 1 ? failures[0] : new AggregateError(failures)
     return removed
   }
 

@@ -4,7 +4,7 @@ import { BlobMissing, type Blobs } from '../../src/blobs/blobs.ts'
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString()
 export async function whole(source: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = []
-  for await (const chunk of source) chunks.push(chunk)
+  for await (const chunk of source) chunks.push(Buffer.from(chunk))
   return text(Buffer.concat(chunks))
 }
 async function* pieces(...parts: string[]): AsyncGenerator<Buffer> {
