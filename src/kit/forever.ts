@@ -22,15 +22,21 @@ export function makeBell(clock: Clock): Bell {
     },
     async wait(ms, signal) {
       if (!pending && !signal.aborted) {
+        // NOTE: not AbortSignal.any: on a signal that lives long it leaves something behind with each call (Node 20)
         const early = new AbortController()
         wake = () => early.abort()
-        await clock.sleep(ms, AbortSignal.any([signal, early.signal]))
+        signal.addEventListener('abort', wake, { once: true })
+        await clock.sleep(ms, early.signal)
+        signal.removeEventListener('abort', wake)
         wake = undefined
       }
       pending = false
     },
   }
 }
+
+/** Lets the event loop turn once: what has come from sockets and timers is attended to. */
+export const turnOfLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /**
  * Runs `step` until stopped. A step says how long to pause (0: go on at once); a step that throws is logged once and tried again with back-off.

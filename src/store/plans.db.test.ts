@@ -7,7 +7,7 @@ import { text, type Db, type Row, type Value } from './db.ts'
 import { blobInUse, expiredFiles, listFiles, type StoredFile } from './files.ts'
 import { expiredOutputs, outputsOf } from './outputs.ts'
 import { closedShards, resultSizes } from './segments.ts'
-import { claimShards, openBatches, renewShards, stoppedBatches, type OpenBatch } from './shards.ts'
+import { claimShards, openBatches, openModels, renewShards, stoppedBatches, type OpenBatch } from './shards.ts'
 import { batchesToSweep } from './sweeps.ts'
 import { lapsedUploads, renewUploads } from './uploads.ts'
 import { cancelledAmong, claimCompose, claimPlan, listTroubles, takeOver } from './walks.ts'
@@ -31,7 +31,8 @@ test('no list, claim, look or sweep passes what has ended: each finds its rows b
   await newBatch(db)
   const steps: string[] = []
   const seen = explaining(db, steps)
-  const [open] = (await openBatches(seen, 10)) as [OpenBatch]
+  expect(await openModels(seen)).toEqual(['m'])
+  const [open] = (await openBatches(seen, 'm', 1)) as [OpenBatch]
   await claimShards(seen, open, 'w', 1000, 9)
   await renewShards(seen, 'w', 1000)
   await stoppedBatches(seen, [id])

@@ -42,7 +42,7 @@ const name = (key: string, kind: 'output' | 'error' = 'output'): OutputName => (
 /** A batch whose only shard is done. */
 async function doneBatch(db: Db) {
   const id = await runningBatch(db, 1)
-  const open = (await openBatches(db, 100)).find((b) => b.id === id)
+  const open = (await openBatches(db, 'm', 100)).find((b) => b.id === id)
   const [held] = await claimShards(db, open!, 'w', lease, 1)
   await finishShard(db, held!, 10, segmentOf(0, [0, 9]))
   return id

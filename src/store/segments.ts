@@ -59,6 +59,20 @@ export function finishShard(db: Db, held: HeldFence, lines: number, segment: Seg
   })
 }
 
+/**
+ * How a shard stands for who holds it under this fence: `held`; `committed`, when it was finished with this very segment (the answer was lost); `lost`, when
+ * the fence is another's or the shard was closed.
+ */
+export async function standingOf(db: Queries, held: HeldFence, segment: number): Promise<'held' | Committed> {
+  const [row] = await db.query(`select state from shards where batch_id = $1 and number = $2 and fence = $3`, [
+    held.batchId,
+    held.number,
+    held.fence,
+  ])
+  if (row?.state === 'held') return 'held'
+  return row?.state === 'done' && (await hasSegment(db, held, segment)) ? 'committed' : 'lost'
+}
+
 /** The shard's state while its row is locked by this transaction; null if its fence is another. */
 async function lockShard(tx: Queries, { batchId, number, fence }: HeldFence): Promise<string | null> {
   const [row] = await tx.query(

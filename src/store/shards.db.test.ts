@@ -11,7 +11,7 @@ import { claimCompose, takeOver } from './walks.ts'
 
 const lease = 15_000
 const claim = async (db: Db, id: BatchId, owner = 'w', limit = 10) => {
-  const open = (await openBatches(db, 100)).find((b) => b.id === id)
+  const open = (await openBatches(db, 'm', 100)).find((b) => b.id === id)
   return open ? claimShards(db, open, owner, lease, limit) : []
 }
 const fenceOf = (l: { batchId: BatchId; number: number; fence: number }) => ({
@@ -113,7 +113,7 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
     const expired = await runningBatch(db, 1, { createdAt: clock.now(), windowMs: 1000 })
     await cancelBatch(db, project, cancelled, clock.now())
     await clock.advance(1001)
-    expect(await openBatches(db, 100)).toEqual([])
+    expect(await openBatches(db, 'm', 100)).toEqual([])
     expect(await stoppedBatches(db, [cancelled, expired])).toEqual(
       new Map([
         [cancelled, 'cancelled'],

@@ -14,16 +14,33 @@ export interface OpenBatch {
   readonly waiting: boolean
 }
 
-/** Batches that run and are within their window, oldest first. */
-export async function openBatches(db: Queries, limit: number): Promise<OpenBatch[]> {
+/** The models of the batches that run. */
+export async function openModels(db: Queries): Promise<string[]> {
+  const rows = await db.query(`select model from batches where status = 'in_progress' and model is not null group by model`)
+  return rows.map((row) => JSON.parse(text(row, 'model')) as string)
+}
+
+const columns = `b.id, b.project_id, b.model, b.endpoint, b.expires_at, b.plan_blob,
+  case when exists (select 1 from shards s where s.batch_id = b.id and s.state = 'waiting')
+    or exists (select 1 from shards s where s.batch_id = b.id and s.state = 'held' and s.lease_until < {now}) then 1 else 0 end as waiting`
+
+/**
+ * Batches of one model that run and are within their window, oldest first. Where there are more than `limit`, the oldest of each project is among them all the
+ * same: thousands of one project hide nobody else's.
+ */
+export async function openBatches(db: Queries, model: string, limit: number): Promise<OpenBatch[]> {
   const rows = await db.query(
-    `select b.id, b.project_id, b.model, b.endpoint, b.expires_at, b.plan_blob,
-       case when exists (select 1 from shards s where s.batch_id = b.id and s.state = 'waiting')
-         or exists (select 1 from shards s where s.batch_id = b.id and s.state = 'held' and s.lease_until < {now}) then 1 else 0 end as waiting
-     from batches b where b.status = 'in_progress' and b.expires_at > {now} order by b.id limit $1`,
-    [limit],
+    `select ${columns} from batches b where b.status = 'in_progress' and b.model = $1 and b.expires_at > {now} order by b.id limit $2`,
+    [JSON.stringify(model), limit],
   )
-  return rows.map(openBatchOf)
+  if (rows.length < limit) return rows.map(openBatchOf)
+  const seen = new Set(rows.map((row) => row.id))
+  const oldest = await db.query(
+    `select ${columns} from batches b where b.id in (
+       select min(o.id) from batches o where o.status = 'in_progress' and o.model = $1 and o.expires_at > {now} group by o.project_id)`,
+    [JSON.stringify(model)],
+  )
+  return [...rows, ...oldest.filter((row) => !seen.has(row.id))].map(openBatchOf)
 }
 
 const openBatchOf = (row: Row): OpenBatch => ({
@@ -58,7 +75,8 @@ const claim = (free: string): string =>
      order by s.number limit $4 {for update skip locked})
    returning number, start, bytes, lines, fence, completed + failed as ended`
 const claimWaiting = claim(`s.state = 'waiting'`)
-const claimLapsed = claim(`s.state = 'held' and s.lease_until < {now}`)
+/** NOTE: never its own: after a jump of the clock they have lapsed, and their lines are in flight. */
+const claimLapsed = claim(`s.state = 'held' and s.lease_until < {now} and s.owner <> $2`)
 
 /**
  * Leases up to `limit` shards of a batch that is in progress, each under a new fence, with the lines that committed checkpoints already have. Those that wait

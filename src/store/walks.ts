@@ -21,13 +21,23 @@ const walkOf = (row: Row): Walk => ({
   troubleSince: row.trouble_since === null ? null : int(row, 'trouble_since'),
 })
 
-/** The oldest batch that waits for its plan. Its sums are those of the row: a batch that is being planned has none. */
-export async function claimPlan(db: Queries, owner: string, leaseMs: number): Promise<Walk | null> {
+/** NOTE: what this owner walks already is never claimed again by it: after a jump of the clock its lease has lapsed, and it is still at it. */
+const notOf = (walking: readonly string[], first: number): string =>
+  walking.length === 0 ? '' : `and not b.id in (${walking.map((_, i) => `$${first + i}`).join(', ')})`
+
+/** The oldest batch that waits for its plan. Its sums are those of the row: a batch that is being planned has none. `walking`: what this owner walks already. */
+export async function claimPlan(
+  db: Queries,
+  owner: string,
+  leaseMs: number,
+  walking: readonly string[] = [],
+): Promise<Walk | null> {
   const [row] = await db.query(
     `update batches ${take} where id = (
-       select id from batches where status = 'validating' and lease_until < {now} and retry_at <= {now} and expires_at > {now}
-       order by id limit 1 {for update skip locked}) returning *`,
-    [owner, leaseMs],
+       select b.id from batches b
+       where b.status = 'validating' and b.lease_until < {now} and b.retry_at <= {now} and b.expires_at > {now} ${notOf(walking, 3)}
+       order by b.id limit 1 {for update skip locked}) returning *`,
+    [owner, leaseMs, ...walking],
   )
   return row ? walkOf(row) : null
 }
@@ -36,11 +46,17 @@ export async function claimPlan(db: Queries, owner: string, leaseMs: number): Pr
  * The oldest batch that is ready to be composed. Ready is a state that this finds, never an event (design 2): no shard is left to run, or a cancel or the end
  * of the window was recorded and the holders have given back their shards or had `graceMs` to do so.
  */
-export async function claimCompose(db: Queries, owner: string, leaseMs: number, graceMs: number): Promise<Walk | null> {
+export async function claimCompose(
+  db: Queries,
+  owner: string,
+  leaseMs: number,
+  graceMs: number,
+  walking: readonly string[] = [],
+): Promise<Walk | null> {
   const [row] = await db.query(
     `update batches ${take} where id = (
        select b.id from batches b
-       where b.status in ('validating', 'in_progress', 'cancelling') and b.lease_until < {now} and b.retry_at <= {now} and (
+       where b.status in ('validating', 'in_progress', 'cancelling') and b.lease_until < {now} and b.retry_at <= {now} ${notOf(walking, 4)} and (
          (b.status = 'validating' and b.expires_at <= {now})
          or (b.status = 'in_progress' and not exists (select 1 from shards s where s.batch_id = b.id and s.state = 'waiting')
              and not exists (select 1 from shards s where s.batch_id = b.id and s.state = 'held'))
@@ -50,7 +66,7 @@ export async function claimCompose(db: Queries, owner: string, leaseMs: number, 
          or (b.status = 'cancelling' and (b.cancelling_at <= {now} - $3
              or not exists (select 1 from shards s where s.batch_id = b.id and s.state = 'held'))))
        order by b.id limit 1 {for update skip locked}) returning *`,
-    [owner, leaseMs, graceMs],
+    [owner, leaseMs, graceMs, ...walking],
   )
   return row ? walkOf(row) : null
 }

@@ -4,14 +4,22 @@ import type { WorkerSettings } from './parts.ts'
 
 /** A held shard takes two windows of memory at most, whatever its size (I12). */
 const windowsBytes = 2 * 1024 * 1024
+/** So much may be held for each model and endpoint, whatever is held for others: those whose backend is slow or away must not keep the rest from theirs. */
+const leastBytes = 4 * windowsBytes
 const atOnce = 4
 /** Lines should be at hand for this long, at the pace of the last look. */
 const aheadMs = 400
 
+/** By which lanes a batch goes. */
+type Lanes = Pick<BatchRun, 'model' | 'endpoint'>
+
 /** How much a worker takes on: shards by their windows, results by their bytes. */
 export interface Budget {
-  /** No further shard may be claimed. */
-  readonly full: boolean
+  /** No further shard may be claimed for this batch. */
+  full(batch: Lanes): boolean
+  /** A shard was claimed, or is no longer held. */
+  hold(batch: Lanes, shard: HeldShard): void
+  release(batch: Lanes, shard: HeldShard): void
   /** So many results wait to be saved (the disk is full, the database away) that nothing more may be sent. As of the last `measure`. */
   readonly clogged: boolean
   measure(): void
@@ -29,12 +37,24 @@ export function makeBudget(
   monotonic: () => number,
 ): Budget {
   const paces = new WeakMap<BatchRun, { at: number; settled: number; perMs: number }>()
+  /** Bytes held, in all and for each model and endpoint: counted as they come and go, for it is asked at every claim. */
+  let heldBytes = 0
+  const heldFor = new Map<string, number>()
   let buffered = 0
 
+  const keyOf = ({ endpoint, model }: Lanes) => `${endpoint} ${model}`
+  function add(batch: Lanes, bytes: number): void {
+    heldBytes += bytes
+    const forThese = (heldFor.get(keyOf(batch)) ?? 0) + bytes
+    if (forThese > 0) heldFor.set(keyOf(batch), forThese)
+    else heldFor.delete(keyOf(batch))
+  }
+  const bytesOf = ({ lease }: HeldShard) => Math.min(lease.bytes, windowsBytes)
+
   return {
-    get full() {
-      return held().reduce((n, [, { shard }]) => n + Math.min(shard.lease.bytes, windowsBytes), 0) >= settings.heldBytes
-    },
+    full: (batch) => heldBytes >= settings.heldBytes && (heldFor.get(keyOf(batch)) ?? 0) >= leastBytes,
+    hold: (batch, shard) => add(batch, bytesOf(shard)),
+    release: (batch, shard) => add(batch, -bytesOf(shard)),
     get clogged() {
       return buffered >= settings.flushBytes * 12
     },

@@ -32,7 +32,7 @@ export function makeComposer(parts: WorkerParts): { run(signal: AbortSignal): Pr
 
   async function step(signal: AbortSignal): Promise<number> {
     while (walking.size < atOnce) {
-      const walk = await claimCompose(db, owner, settings.leaseMs, holdersGraceMs)
+      const walk = await claimCompose(db, owner, settings.leaseMs, holdersGraceMs, [...walking.keys()])
       if (!walk) break
       const ended = walkCompose(walk, signal).finally(() => {
         walking.delete(walk.batch.id)

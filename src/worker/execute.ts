@@ -5,9 +5,18 @@
  * A shard's way here: claimed -> lines taken and settled -> (checkpoints) -> finished. Or, when its batch stops: aborted -> calls closed -> what came whole
  * is saved -> given back. Or, when its lease is lost: aborted -> calls closed -> forgotten.
  */
+import type { ShardLease } from '../domain/shard.ts'
 import { Stopped, type StopReason } from '../domain/stop.ts'
-import { forever, makeBell } from '../kit/forever.ts'
-import { giveBackShards, openBatches, renewShards, stoppedBatches, claimShards, type OpenBatch } from '../store/shards.ts'
+import { forever, makeBell, turnOfLoop } from '../kit/forever.ts'
+import {
+  claimShards,
+  giveBackShards,
+  openBatches,
+  openModels,
+  renewShards,
+  stoppedBatches,
+  type OpenBatch,
+} from '../store/shards.ts'
 import { startRun, type BatchRun, type Held } from './batch-run.ts'
 import { makeBudget } from './budget.ts'
 import { turns } from './turns.ts'
@@ -15,7 +24,10 @@ import { holdShard } from './held-shard.ts'
 import type { WorkerParts } from './parts.ts'
 import { makeSaver } from './saver.ts'
 
+/** Batches of a model that it looks at. */
 const openAtOnce = 1000
+/** After claiming for so long it looks again before it goes on: looks must stay fresh. */
+const claimingMs = 300
 /** How long after a look that was sent nothing new may leave (I8: a second, less what a look takes). */
 const lookFreshMs = 900
 /** Counted off the lease, for clocks that differ and statements that wait. */
@@ -65,6 +77,7 @@ export function makeExecutor(parts: WorkerParts): Executor {
 
   function release(run: BatchRun, held: Held): void {
     run.drop(held)
+    budget.release(run, held.shard)
     if (starved) bell.ring()
   }
 
@@ -111,14 +124,15 @@ export function makeExecutor(parts: WorkerParts): Executor {
 
   async function flush(run: BatchRun, held: Held): Promise<void> {
     const committed = await held.saver.checkpoint(saving.signal).catch(() => null) // NOTE: told by `troubled`; the lease lapses
-    if (committed === 'lost') lose(held)
+    if (committed === 'lost') lose(run, held)
     attend(run, held)
   }
 
-  function lose({ shard }: Held): void {
+  function lose(run: BatchRun, { shard }: Held): void {
     if (shard.signal.aborted) return
     events.leaseLost(shard.lease)
     shard.abort(new Stopped({ kind: 'lease-lost' }))
+    dispatcher.wake(run) // NOTE: the lanes may have passed it over for this shard
   }
 
   function stop(run: BatchRun, why: StopReason): void {
@@ -131,7 +145,10 @@ export function makeExecutor(parts: WorkerParts): Executor {
 
   async function look(): Promise<readonly OpenBatch[]> {
     const sentAt = clock.monotonic()
-    const open = await openBatches(db, openAtOnce)
+    const served = new Set(dispatcher.backends().flatMap(({ models }) => models ?? []))
+    const open: OpenBatch[] = []
+    for (const model of await openModels(db)) if (served.has(model)) open.push(...(await openBatches(db, model, openAtOnce)))
+    open.sort((a, b) => (a.id < b.id ? -1 : 1))
     const still = new Set<string>(open.map((b) => b.id))
     const gone = await stoppedBatches(
       db,
@@ -159,30 +176,34 @@ export function makeExecutor(parts: WorkerParts): Executor {
 
   async function renew(): Promise<void> {
     const sentAt = clock.monotonic()
-    if (sentAt - renewedAt < settings.renewMs || runs.size === 0) return
-    const ours = new Set((await renewShards(db, owner, settings.leaseMs)).map((h) => `${h.batchId}/${h.number}/${h.fence}`))
+    if (sentAt - renewedAt < settings.renewMs) return
+    const ours = new Map((await renewShards(db, owner, settings.leaseMs)).map((h) => [fenceKey(h), h]))
     renewedAt = sentAt
-    for (const run of runs.values())
-      for (const held of run.held) {
-        const { lease } = held.shard
-        if (ours.has(`${lease.batchId}/${lease.number}/${lease.fence}`)) {
-          const wasStale = clock.monotonic() >= held.shard.freshUntil
-          held.shard.freshUntil = sentAt + settings.leaseMs - leaseMarginMs
-          if (wasStale) dispatcher.wake(run) // NOTE: the lanes have passed it over since its lease was last known to be ours
-        } else if (held.claimedAt < sentAt && !held.saver.busy && held.shard.left > 0) lose(held)
-      }
+    for (const [run, held] of heldOf(runs)) {
+      if (ours.delete(fenceKey(held.shard.lease))) {
+        const wasStale = clock.monotonic() >= held.shard.freshUntil
+        held.shard.freshUntil = sentAt + settings.leaseMs - leaseMarginMs
+        if (wasStale) dispatcher.wake(run) // NOTE: the lanes have passed it over since its lease was last known to be ours
+      } else if (held.claimedAt < sentAt && !held.saver.busy && held.shard.left > 0) lose(run, held)
+    }
+    if (ours.size > 0) await giveBackShards(db, [...ours.values()]) // NOTE: held in our name and not known to us: the answer to a claim was lost, or a giving back failed
   }
 
-  async function claim(batch: OpenBatch): Promise<void> {
+  /** Should a shard of it be claimed now? */
+  function wants(batch: OpenBatch): boolean {
     const capacity = dispatcher.capacity(batch.model, batch.endpoint)
-    if (!batch.waiting || capacity === 0) return
-    if (budget.full) {
+    if (!batch.waiting || capacity === 0) return false
+    if (budget.full(batch)) {
       starved = true
-      return
+      return false
     }
     const run = runOf(batch)
     run.wanted = budget.wanted(run, capacity)
-    if (run.exhausted || run.unsent >= run.wanted) return
+    return !run.exhausted && run.unsent < run.wanted
+  }
+
+  async function claim(batch: OpenBatch): Promise<void> {
+    const run = runOf(batch)
     const limit = budget.shards(run)
     const sentAt = clock.monotonic()
     const leases = await claimShards(db, batch, owner, settings.leaseMs, limit)
@@ -204,6 +225,7 @@ export function makeExecutor(parts: WorkerParts): Executor {
       )
       const held: Held = { shard, saver, claimedAt: sentAt, leaving: false }
       run.add(held)
+      budget.hold(run, shard)
       events.shardClaimed(lease)
       attend(run, held)
     }
@@ -217,19 +239,25 @@ export function makeExecutor(parts: WorkerParts): Executor {
     if (was && !budget.clogged) for (const run of runs.values()) dispatcher.wake(run)
   }
 
-  async function step(): Promise<number> {
+  async function step(signal: AbortSignal): Promise<number> {
     const open = await look()
     await renew()
     starved = false
-    for (const batch of turns(open)) await claim(batch)
+    const end = clock.monotonic() + claimingMs
+    for (const batch of turns(open)) {
+      if (!wants(batch)) continue
+      await claim(batch)
+      await turnOfLoop() // NOTE: SQLite answers within the turn, and there may be a thousand of them
+      if (signal.aborted || clock.monotonic() >= end) return 1
+    }
     return settings.lookMs
   }
 
   async function drain(): Promise<void> {
     draining = true
     const end = clock.monotonic() + settings.graceMs * 0.8
-    const out = () => heldOf(runs).some(([, { shard }]) => shard.out > 0)
-    while (out() && clock.monotonic() < end) {
+    const inFlight = () => dispatcher.backends().some((backend) => backend.inFlight > 0)
+    while (inFlight() && clock.monotonic() < end) {
       await clock.sleep(50)
       await renew().catch(() => {})
       attendAll()
@@ -253,6 +281,9 @@ export function makeExecutor(parts: WorkerParts): Executor {
     },
   }
 }
+
+const fenceKey = ({ batchId, number, fence }: Pick<ShardLease, 'batchId' | 'number' | 'fence'>): string =>
+  `${batchId}/${number}/${fence}`
 
 const heldOf = (runs: ReadonlyMap<string, BatchRun>): [BatchRun, Held][] =>
   [...runs.values()].flatMap((run) => [...run.held].map((held): [BatchRun, Held] => [run, held]))

@@ -105,8 +105,11 @@ export function holdShard(lease: ShardLease, freshUntil: number, { scratch, atHa
       if (unsent === 0 || stop.signal.aborted) return undefined
       for (;;) {
         const planned = window.next()
-        if (planned === null) throw new Error(`shard ${lease.number} of batch ${lease.batchId} is shorter than its row says`)
-        if (window.low) fill()
+        if (planned === null) {
+          failed(new Error('the shard has fewer lines than its row says'))
+          return undefined
+        }
+        if (planned === undefined || window.low) fill() // NOTE: of a long line much may be at hand, and not all
         if (planned === undefined) return undefined
         const mine = ordinal++
         if (done[mine]) continue

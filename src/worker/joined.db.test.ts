@@ -43,7 +43,7 @@ async function runningBatch(db: Db, scratch: Blobs, lines: readonly number[]): P
 }
 
 async function claim(db: Db, id: BatchId): Promise<ShardLease[]> {
-  const open = (await openBatches(db, 100)).find((b) => b.id === id)
+  const open = (await openBatches(db, 'm', 100)).find((b) => b.id === id)
   return claimShards(db, open!, 'w', 60_000, 1000)
 }
 

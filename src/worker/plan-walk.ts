@@ -19,7 +19,7 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
 
   async function step(signal: AbortSignal): Promise<number> {
     while (walking.size < walksAtOnce) {
-      const walk = await claimPlan(db, owner, settings.leaseMs)
+      const walk = await claimPlan(db, owner, settings.leaseMs, [...walking.keys()])
       if (!walk) break
       const controller = new AbortController()
       const ended = walkPlan(walk, AbortSignal.any([signal, controller.signal])).finally(() => {

@@ -1,6 +1,6 @@
 import type { Blobs } from '../blobs/blobs.ts'
 import type { HeldFence } from '../store/shards.ts'
-import { addCheckpoint, finishShard, segmentsOfShard, type Committed, type Segment } from '../store/segments.ts'
+import { addCheckpoint, finishShard, segmentsOfShard, standingOf, type Committed, type Segment } from '../store/segments.ts'
 import type { Db } from '../store/db.ts'
 import type { Range, ShardLease } from '../domain/shard.ts'
 import { addUsage, type Sums } from '../domain/usage.ts'
@@ -37,7 +37,8 @@ export async function saveCheckpoint(
 
 /**
  * The end of a shard: everything that its checkpoints have and what was drained last, as one segment; then `done`. The blobs that it replaces are garbage
- * from then on and deleted at once.
+ * from then on and deleted at once. Where there are checkpoints it is asked first how the shard stands: after a commit whose answer was lost they are the
+ * segment itself, which must not be written again over its own bytes (I4).
  */
 export async function saveLast(
   { db, scratch }: SaveParts,
@@ -46,7 +47,14 @@ export async function saveLast(
   number: number,
   drained: Drained,
 ): Promise<Committed> {
-  const earlier = number === 0 && lease.done.length === 0 ? [] : await segmentsOfShard(db, lease.batchId, lease.number)
+  const alone = number === 0 && lease.done.length === 0
+  const standing = alone ? 'held' : await standingOf(db, fenceOf(lease), number)
+  if (standing !== 'held') return standing
+  const earlier = alone ? [] : await segmentsOfShard(db, lease.batchId, lease.number)
+  const all: Range[] = [[0, lease.lines - 1]]
+  const covered = countLines([...earlier.flatMap((s) => s.lines), ...drained.lines])
+  if (covered !== lease.lines)
+    throw new Error(`shard ${lease.number} of batch ${lease.batchId}: ${covered} of ${lease.lines} lines have a result`)
   const blob = segmentName(project, lease, number)
   const last = segmentOf(blob, number, drained)
   const whole: Segment = earlier.reduce(
@@ -59,10 +67,6 @@ export async function saveLast(
     last,
   )
   await scratch.put(blob, earlier.length === 0 ? [...drained.outputs, ...drained.errors] : joined(scratch, earlier, drained))
-  const all: Range[] = [[0, lease.lines - 1]]
-  const covered = countLines([...earlier.flatMap((s) => s.lines), ...drained.lines])
-  if (covered !== lease.lines)
-    throw new Error(`shard ${lease.number} of batch ${lease.batchId}: ${covered} of ${lease.lines} lines have a result`)
   const committed = await finishShard(db, fenceOf(lease), lease.lines, { ...whole, lines: all })
   if (committed === 'committed') await scratch.delete(earlier.map((s) => s.blob).filter((name) => name !== blob)).catch(() => {}) // NOTE: the sweep finds what stays
   return committed

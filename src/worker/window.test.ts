@@ -3,12 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, onTestFinished, test } from 'vitest'
-import { nextId } from '../../test/support/batch-rows.ts'
+import { leaseOf, plan, planned } from '../../test/support/planned.ts'
 import { BlobMissing, type Blobs } from '../blobs/blobs.ts'
 import { openFolder } from '../blobs/folder.ts'
 import { writePlanHeader } from '../domain/plan-format.ts'
-import type { ShardLease } from '../domain/shard.ts'
-import { holdShard, type HeldShard } from './held-shard.ts'
 import { openWindow, type Window } from './window.ts'
 
 const mebibyte = 1024 * 1024
@@ -19,26 +17,6 @@ async function open(): Promise<Blobs> {
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
   return openFolder(folder)
 }
-
-/** A planned line whose body has so many bytes, all of them telling its number. */
-function planned(number: number, bodyBytes: number): Buffer {
-  const id = `"${number}"`
-  const line = Buffer.alloc(10 + id.length + bodyBytes, `b${number}`)
-  writePlanHeader(line, 0, number, id.length, bodyBytes)
-  line.write(id, 10)
-  return line
-}
-const plan = (sizes: readonly number[]): Buffer => Buffer.concat(sizes.map((size, i) => planned(i + 1, size)))
-const leaseOf = (bytes: number, lines: number, offset = 0): ShardLease => ({
-  batchId: nextId(),
-  planBlob: 'plan',
-  number: 0,
-  fence: 1,
-  done: [],
-  offset,
-  bytes,
-  lines,
-})
 
 /** All lines, as an executor takes them: it asks for more as soon as the window is low, and waits only when no line is at hand. */
 async function drain(window: Window): Promise<Buffer[]> {
@@ -155,16 +133,4 @@ test('of a plan that is shorter than the row says, what is missing is a failure 
   const window = openWindow(blobs, leaseOf(bytes.length, 2))
   await expect(drain(window)).rejects.toThrow(BlobMissing)
   await expect(drain(window)).rejects.toThrow(BlobMissing)
-})
-
-test('a shard with fewer lines than its row says is not taken for one that is done', async () => {
-  const blobs = await open()
-  const bytes = plan([50, 50])
-  await blobs.put('plan', bytes)
-  const shard = await new Promise<HeldShard>((resolve, failed) => {
-    const reading = { scratch: blobs, atHand: () => resolve(held), failed, requestId: () => 'r' }
-    const held = holdShard(leaseOf(bytes.length, 3), 0, reading)
-  })
-  expect([shard.take()?.number, shard.take()?.number]).toEqual([1, 2])
-  expect(() => shard.take()).toThrow(/shorter than its row says/)
 })
