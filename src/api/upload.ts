@@ -9,10 +9,11 @@ import {
   invalidType,
   invalidValue,
   missingParameter,
+  unavailable,
 } from '../domain/errors.ts'
 import { makeFileId } from '../domain/ids.ts'
 import { insertFile, type StoredFile } from '../store/files.ts'
-import { announceUpload, dropUpload, renewUploads } from '../store/uploads.ts'
+import { announceUpload, dropUpload, endUpload, renewUploads } from '../store/uploads.ts'
 import type { ApiParts } from './parts.ts'
 
 const purposes = ['assistants', 'batch', 'fine-tune', 'vision', 'user_data', 'evals']
@@ -57,7 +58,7 @@ export async function receiveUpload(parts: ApiParts, request: FastifyRequest): P
     const file = judge(parts, request, { id, blob, fields, filename, received })
     await db.tx(async (tx) => {
       await insertFile(tx, file)
-      await dropUpload(tx, blob)
+      if (!(await endUpload(tx, blob, id))) throw unavailable('The upload stood still for too long. Send the file again.')
     })
     return file
   } catch (error) {

@@ -9,7 +9,7 @@ import { expiredOutputs, outputsOf } from './outputs.ts'
 import { closedShards, resultSizes } from './segments.ts'
 import { claimShards, openBatches, openModels, renewShards, stoppedBatches, type OpenBatch } from './shards.ts'
 import { batchesToSweep } from './sweeps.ts'
-import { lapsedUploads, renewUploads } from './uploads.ts'
+import { renewUploads, takeLapsedUploads } from './uploads.ts'
 import { cancelledAmong, claimCompose, claimPlan, listTroubles, takeOver } from './walks.ts'
 
 /** Runs every statement as it is, and keeps how the database finds its rows. */
@@ -52,7 +52,7 @@ test('no list, claim, look or sweep passes what has ended: each finds its rows b
   await expiredFiles(seen, 0, 10)
   await blobInUse(seen, 'b')
   await renewUploads(seen, 'o', 0)
-  await lapsedUploads(seen, 0, 10)
+  await takeLapsedUploads(seen, 'j', 0, 10)
   await outputsOf(seen, id)
   await expiredOutputs(seen, 10)
   await pruneCreates(seen, 0, 10)

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { newBatch, project, runningBatch, segmentOf } from '../../test/support/batch-rows.ts'
 import { databases } from '../../test/support/databases.ts'
 import { handClock } from '../../test/support/hand-clock.ts'
-import type { FileId, ProjectId } from '../domain/ids.ts'
+import type { BatchId, FileId, ProjectId } from '../domain/ids.ts'
 import { noSums } from '../domain/usage.ts'
 import { cancelBatch, findBatch, listBatches, loadBatch } from './batches.ts'
 import type { Db } from './db.ts'
@@ -12,6 +12,7 @@ import { publishBatch, type Publication } from './publish.ts'
 import { finishShard } from './segments.ts'
 import { claimShards, openBatches } from './shards.ts'
 import { batchesToSweep, markSwept } from './sweeps.ts'
+import { announceUpload, takeLapsedUploads, walkOwner } from './uploads.ts'
 import { claimCompose, claimPlan, giveBackWalk, refuseBatch, startBatch } from './walks.ts'
 
 const lease = 15_000
@@ -48,6 +49,14 @@ async function doneBatch(db: Db) {
   return id
 }
 
+/** Composes it: the result file is announced as the walk's. */
+async function composing(db: Db, id: BatchId) {
+  const walk = await claimCompose(db, 'a', lease, 1500)
+  if (!walk) throw new Error('nothing to compose')
+  await announceUpload(db, { blob: 'p1/file-o', owner: walkOwner(id, walk.fence), renewedUntil: Date.now() + lease })
+  return walk
+}
+
 describe.each(Object.entries(databases))('%s', (_, open) => {
   test('a batch is ready to be composed when its last shard is done, and one composer gets it', async () => {
     await using db = await open()
@@ -60,7 +69,7 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
   test('publishing is all at once: status, names, counts, files', async () => {
     await using db = await open()
     const id = await doneBatch(db)
-    const walk = await claimCompose(db, 'a', lease, 1500)
+    const walk = await composing(db, id)
     const batch = await loadBatch(db, id)
     expect(await publishBatch(db, batch!, walk!.fence, publication())).toBe(true)
     const after = await findBatch(db, project, id)
@@ -70,10 +79,24 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
     expect(await publishBatch(db, batch!, walk!.fence, publication())).toBe(false)
   })
 
+  test('a result file that the janitor has taken is not published, and its batch is composed again', async () => {
+    await using db = await open()
+    const id = await doneBatch(db)
+    const walk = await composing(db, id)
+    const batch = await loadBatch(db, id)
+    expect(await takeLapsedUploads(db, 'janitor', Date.now() + lease, 10)).toEqual(['p1/file-o'])
+    await expect(publishBatch(db, batch!, walk.fence, publication())).rejects.toThrow('written again')
+    expect(await findBatch(db, project, id)).toMatchObject({ status: 'in_progress', outputFileId: null })
+    expect(await findFile(db, project, 'file-o' as FileId, Date.now())).toBeNull()
+    await giveBackWalk(db, id, walk.fence, 0, null)
+    const again = await composing(db, id)
+    expect(await publishBatch(db, batch!, again.fence, publication())).toBe(true)
+  })
+
   test('with an old fence, or after a cancel came, nothing is published', async () => {
     await using db = await open()
     const id = await doneBatch(db)
-    const walk = await claimCompose(db, 'a', lease, 1500)
+    const walk = await composing(db, id)
     const batch = await loadBatch(db, id)
     expect(await publishBatch(db, batch!, walk!.fence - 1, publication())).toBe(false)
     await cancelBatch(db, project, id, Date.now())
@@ -138,7 +161,7 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
     const clock = handClock(Date.now() + 1000)
     await using db = await open(clock)
     const id = await doneBatch(db)
-    const walk = await claimCompose(db, 'a', lease, 1500)
+    const walk = await composing(db, id)
     await publishBatch(db, (await loadBatch(db, id))!, walk!.fence, publication({ at: clock.now() }))
     for (let i = 0; i < 2; i++) {
       expect((await batchesToSweep(db, 10)).map((b) => b.id)).toEqual([id])

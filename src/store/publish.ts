@@ -4,6 +4,7 @@ import type { Db } from './db.ts'
 import { insertFile, type StoredFile } from './files.ts'
 import { sameName, type OutputName } from './outputs.ts'
 import { sumColumns, sumValues } from './sums.ts'
+import { endUpload, walkOwner } from './uploads.ts'
 
 export type Terminal = Extract<BatchStatus, 'completed' | 'expired' | 'cancelled'>
 
@@ -22,7 +23,8 @@ export interface Publication {
 
 /**
  * The whole of publishing (I7): one transaction, conditional on the walk's fence and on the status that the composer saw. False: the fence is old, or a
- * cancel came while it composed; then nothing has changed and the walk decides anew. `finalizing_at` is stamped where the batch was not cancelled (D19).
+ * cancel came while it composed; then nothing has changed and the walk decides anew. @throws when the janitor has taken a result file, whose announcement had
+ * lapsed: nothing has changed, and it is composed anew. `finalizing_at` is stamped where the batch was not cancelled (D19).
  */
 export function publishBatch(db: Db, batch: Batch, fence: number, p: Publication): Promise<boolean> {
   const at = Math.max(p.at, batch.createdAt, batch.inProgressAt ?? 0, batch.cancellingAt ?? 0)
@@ -38,7 +40,8 @@ export function publishBatch(db: Db, batch: Batch, fence: number, p: Publication
     if (rows.length === 0) return false
     for (const file of p.files) {
       await insertFile(tx, file)
-      await tx.query(`delete from uploads where blob = $1`, [file.blob])
+      if (!(await endUpload(tx, file.blob, walkOwner(batch.id, fence))))
+        throw new Error('the results were written too slowly, and their announcement has lapsed; they are written again')
     }
     const reserved = await tx.query(`select store, bucket, key, kind from outputs where batch_id = $1`, [batch.id])
     for (const row of reserved) {

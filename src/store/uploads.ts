@@ -19,13 +19,33 @@ export async function renewUploads(db: Queries, owner: string, renewedUntil: num
   await db.query(`update uploads set renewed_until = $2 where owner = $1`, [owner, renewedUntil])
 }
 
+/**
+ * Ends an announcement, in the transaction that makes the blob count. False: its time was over, and whoever removes blobs has it; then the blob must not count.
+ */
+export async function endUpload(tx: Queries, blob: string, owner: string): Promise<boolean> {
+  return (await tx.query(`delete from uploads where blob = $1 and owner = $2 returning blob`, [blob, owner])).length === 1
+}
+
+/** Is the announcement still its owner's? */
+export async function isAnnounced(db: Queries, blob: string, owner: string): Promise<boolean> {
+  return (await db.query(`select 1 as one from uploads where blob = $1 and owner = $2`, [blob, owner])).length === 1
+}
+
 export async function dropUpload(db: Queries, blob: string): Promise<void> {
   await db.query(`delete from uploads where blob = $1`, [blob])
 }
 
-/** Blobs whose writers no longer renew them. */
-export async function lapsedUploads(db: Queries, now: number, limit: number): Promise<string[]> {
-  return (await db.query(`select blob from uploads where renewed_until <= $1 limit $2`, [now, limit])).map((row) =>
-    text(row, 'blob'),
+/**
+ * Takes the blobs whose writers no longer renew them: from now on they are this owner's, and no writer that comes back can make them count (I3: who wants a blob
+ * gone takes the lease first). Those of one that died at it are taken again.
+ */
+export async function takeLapsedUploads(db: Queries, owner: string, now: number, limit: number): Promise<string[]> {
+  const rows = await db.query(
+    `update uploads set owner = $1 where renewed_until <= $2 and blob in (select blob from uploads where renewed_until <= $2 limit $3) returning blob`,
+    [owner, now, limit],
   )
+  return rows.map((row) => text(row, 'blob'))
 }
+
+/** Who announces the results of a walk. */
+export const walkOwner = (batchId: string, fence: number): string => `${batchId}/${fence}`

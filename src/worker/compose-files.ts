@@ -1,7 +1,8 @@
 import type { Batch } from '../domain/batch.ts'
+import { joinSignals } from '../kit/abort.ts'
 import { makeFileId } from '../domain/ids.ts'
 import type { StoredFile } from '../store/files.ts'
-import { announceUpload, renewUploads } from '../store/uploads.ts'
+import { announceUpload, isAnnounced, renewUploads, walkOwner } from '../store/uploads.ts'
 import type { Placed, Results } from './results.ts'
 import { outputBlobName } from './names.ts'
 import type { WorkerParts } from './parts.ts'
@@ -17,7 +18,7 @@ export async function composeFiles(
   signal: AbortSignal,
 ): Promise<Placed> {
   const { db, clock } = parts
-  const owner = `${batch.id}/${fence}`
+  const owner = walkOwner(batch.id, fence)
   const over = new AbortController()
   const renewing = (async () => {
     while (!over.signal.aborted) {
@@ -25,11 +26,17 @@ export async function composeFiles(
       if (!over.signal.aborted) await renewUploads(db, owner, clock.now() + announcedMs).catch(() => {})
     }
   })()
+  const broken = new AbortController()
+  const joined = joinSignals(signal, broken.signal)
+  const write = (kind: 'output' | 'error') =>
+    writeFile(parts, batch, fence, owner, kind, results[kind], joined.signal).catch((error: unknown) => {
+      broken.abort(error)
+      throw error
+    })
   try {
-    const [output, error] = await Promise.all([
-      writeFile(parts, batch, fence, owner, 'output', results.output, signal),
-      writeFile(parts, batch, fence, owner, 'error', results.error, signal),
-    ])
+    const writing = [write('output'), write('error')] as const
+    await Promise.allSettled(writing) // NOTE: neither may still be at it when the walk is given back
+    const [output, error] = await Promise.all(writing)
     return {
       outputFileId: output?.id ?? null,
       errorFileId: error?.id ?? null,
@@ -39,6 +46,7 @@ export async function composeFiles(
     }
   } finally {
     over.abort()
+    joined.leave()
     await renewing
   }
 }
@@ -57,6 +65,10 @@ async function writeFile(
   const blob = outputBlobName(batch.projectId, id, fence)
   await announceUpload(db, { blob, owner, renewedUntil: clock.now() + announcedMs })
   const bytes = await files.put(blob, lines(signal), signal)
+  if (!(await isAnnounced(db, blob, owner))) {
+    await files.delete([blob]) // NOTE: the janitor has been at it before it was there
+    throw new Error('the results were written too slowly, and their announcement has lapsed; they are written again')
+  }
   const createdAt = clock.now()
   const keptMs = batch.outputExpiresSeconds === null ? settings.outputFileMs : batch.outputExpiresSeconds * 1000
   return {

@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -19,7 +19,7 @@ import { findFile, insertFile } from '../store/files.ts'
 import { outputsOf, recordStaged, reserveOutputs, type OutputName } from '../store/outputs.ts'
 import { publishBatch } from '../store/publish.ts'
 import { closedShards } from '../store/segments.ts'
-import { announceUpload, lapsedUploads, renewUploads } from '../store/uploads.ts'
+import { announceUpload, endUpload, renewUploads, takeLapsedUploads } from '../store/uploads.ts'
 import { claimCompose, claimPlan, refuseBatch } from '../store/walks.ts'
 import { makeJanitor } from './janitor.ts'
 
@@ -70,7 +70,7 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     expect(await step()).toBe(1)
     expect(await names(files)).toEqual(['p1/b', 'p1/c'])
     expect([await a(), await b(), await c()]).toEqual([false, true, true])
-    expect(await lapsedUploads(db, far, 10)).toEqual([])
+    expect(await takeLapsedUploads(db, 'test', far, 10)).toEqual([])
   })
 
   test('a blob that another file still has stays until that one goes', async () => {
@@ -100,7 +100,30 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     await clock.advance(1)
     expect(await step()).toBe(3)
     expect(await names(files)).toEqual(['p1/alive', 'p1/other', 'p1/used'])
-    expect([await used(), await lapsedUploads(db, far, 10)]).toEqual([true, ['p1/alive']])
+    expect([await used(), await takeLapsedUploads(db, 'test', far, 10)]).toEqual([true, ['p1/alive']])
+  })
+
+  test('whoever announced a blob too long ago cannot make it count any more', async () => {
+    const { clock, db, files, step, put, upload } = await open()
+    await put(files, 'p1/late', 'p1/in-time')
+    await upload('p1/late', clock.now() + minute, 'a')
+    await upload('p1/in-time', clock.now() + hour, 'b')
+    await clock.advance(minute)
+    await step()
+    expect([await endUpload(db, 'p1/late', 'a'), await endUpload(db, 'p1/in-time', 'b')]).toEqual([false, true])
+    expect(await names(files)).toEqual(['p1/in-time'])
+  })
+
+  test('what a thread that was ended has left aside goes an hour later', async () => {
+    const { home, clock, step } = await open()
+    const aside = join(home, 'scratch', '.tmp')
+    await mkdir(aside, { recursive: true })
+    await writeFile(join(aside, 'half'), 'half a plan')
+    await step()
+    expect(await readdir(aside)).toEqual(['half'])
+    await clock.advance(hour + minute)
+    await step()
+    expect(await readdir(aside)).toEqual([])
   })
 
   test('scratch of a batch that has ended is swept, and what comes late is swept an hour later; that of others is left', async () => {

@@ -10,13 +10,16 @@ import { pruneCreates } from '../store/creates.ts'
 import { blobInUse, deleteExpiredFile, expiredFiles } from '../store/files.ts'
 import { expiredOutputs, forgetOutput, postponeExpiry } from '../store/outputs.ts'
 import { batchesToSweep, markSwept } from '../store/sweeps.ts'
-import { announceUpload, dropUpload, lapsedUploads } from '../store/uploads.ts'
+import { announceUpload, dropUpload, takeLapsedUploads } from '../store/uploads.ts'
 import { scratchPrefix } from './names.ts'
 import type { WorkerParts } from './parts.ts'
 
 const atOnce = 100
 const againMs = 3_600_000
 const createsKeptMs = 24 * 3_600_000
+/** A put that has not written a byte for so long is not one any more: a thread that was ended leaves its temporary file behind. */
+const temporaryMs = 3_600_000
+const temporaryEveryMs = 600_000
 
 type JanitorParts = Pick<WorkerParts, 'db' | 'files' | 'scratch' | 'clock' | 'log' | 'events' | 'random'>
 
@@ -28,6 +31,7 @@ export interface Janitor {
 
 export function makeJanitor(parts: JanitorParts): Janitor {
   const { db, files, scratch, clock, log, events } = parts
+  let temporarySweptAt = -Infinity
 
   async function sweepScratch(signal: AbortSignal): Promise<number> {
     const due = await batchesToSweep(db, atOnce)
@@ -44,7 +48,7 @@ export function makeJanitor(parts: JanitorParts): Janitor {
     const over = await expiredFiles(db, clock.now(), atOnce)
     for (const file of over) {
       if (signal.aborted) break
-      await announceUpload(db, { blob: file.blob, owner: 'expired', renewedUntil: 0 }) // NOTE: so that the blob is found again if we die between the row and it
+      await announceUpload(db, { blob: file.blob, owner: 'janitor', renewedUntil: 0 }) // NOTE: so that the blob is found again if we die between the row and it
       await deleteExpiredFile(db, file.id, clock.now())
       await deleteUnused(file.blob)
     }
@@ -52,7 +56,7 @@ export function makeJanitor(parts: JanitorParts): Janitor {
   }
 
   async function removeLapsed(signal: AbortSignal): Promise<number> {
-    const lapsed = await lapsedUploads(db, clock.now(), atOnce)
+    const lapsed = await takeLapsedUploads(db, 'janitor', clock.now(), atOnce)
     for (const blob of lapsed) {
       if (signal.aborted) break
       await deleteUnused(blob)
@@ -83,6 +87,13 @@ export function makeJanitor(parts: JanitorParts): Janitor {
     return over.length
   }
 
+  async function sweepTemporary(): Promise<number> {
+    if (clock.monotonic() - temporarySweptAt < temporaryEveryMs) return 0
+    temporarySweptAt = clock.monotonic()
+    for (const blobs of [files, scratch]) await blobs.sweepTemporary(clock.now() - temporaryMs)
+    return 0
+  }
+
   async function prune(): Promise<number> {
     await pruneCreates(db, clock.now() - createsKeptMs, 1000)
     return 0
@@ -91,7 +102,7 @@ export function makeJanitor(parts: JanitorParts): Janitor {
   async function step(signal: AbortSignal): Promise<number> {
     let removed = 0
     const failures: unknown[] = []
-    for (const part of [sweepScratch, expireFiles, removeLapsed, expireObjects, prune])
+    for (const part of [sweepScratch, expireFiles, removeLapsed, expireObjects, sweepTemporary, prune])
       try {
         removed += await part(signal)
       } catch (error) {

@@ -1,5 +1,6 @@
 import { BucketDenied, ObjectChanged, ObjectMissing } from '../blobs/bucket.ts'
-import type { PlanError } from '../domain/batch.ts'
+import type { Batch, PlanError } from '../domain/batch.ts'
+import { joinSignals } from '../kit/abort.ts'
 import { forever, makeBell } from '../kit/forever.ts'
 import { cancelledAmong, claimPlan, giveBackWalk, refuseBatch, startBatch, type Walk } from '../store/walks.ts'
 import { findInput } from './input.ts'
@@ -22,7 +23,9 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
       const walk = await claimPlan(db, owner, settings.leaseMs, [...walking.keys()])
       if (!walk) break
       const controller = new AbortController()
-      const ended = walkPlan(walk, AbortSignal.any([signal, controller.signal])).finally(() => {
+      const joined = joinSignals(signal, controller.signal)
+      const ended = walkPlan(walk, joined.signal).finally(() => {
+        joined.leave()
         walking.delete(walk.batch.id)
         bell.ring()
       })
@@ -41,18 +44,9 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
         outer,
         async (signal) => {
           const result = await planInput({ batch, fence }, signal)
-          const at = clock.now()
-          if (result.kind === 'refused') {
-            if (await refuseBatch(db, batch.id, fence, result.errors, at)) events.batchRefused(batch, result.errors)
-          } else if (await startBatch(db, batch.id, fence, { ...result, blob: planName(batch.projectId, batch.id, fence) }, at)) {
-            events.batchPlanned(batch, {
-              lines: result.lines,
-              model: result.model,
-              shards: result.shards.length,
-              ms: clock.monotonic() - startedAt,
-            })
-            db.hint('run')
-          } else db.hint('compose') // NOTE: a cancel came first; whoever composes ends it
+          if (await conclude(batch, fence, result, clock.monotonic() - startedAt)) return
+          await giveBackWalk(db, batch.id, fence, 0, null) // NOTE: a cancel came first; whoever composes ends it
+          db.hint('compose')
         },
       )
     } catch (error) {
@@ -67,6 +61,22 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
       ).catch(() => {})
       if (stopping) db.hint('compose')
     }
+  }
+
+  /** False: the batch waits for a plan no longer, or the fence is old. */
+  async function conclude(batch: Batch, fence: number, result: PlanResult, ms: number): Promise<boolean> {
+    const at = clock.now()
+    if (result.kind === 'refused') {
+      const refused = await refuseBatch(db, batch.id, fence, result.errors, at)
+      if (refused) events.batchRefused(batch, result.errors)
+      return refused
+    }
+    const { lines, model, shards } = result
+    const started = await startBatch(db, batch.id, fence, { ...result, blob: planName(batch.projectId, batch.id, fence) }, at)
+    if (!started) return false
+    events.batchPlanned(batch, { lines, model, shards: shards.length, ms })
+    db.hint('run')
+    return true
   }
 
   async function planInput({ batch, fence }: Pick<Walk, 'batch' | 'fence'>, signal: AbortSignal): Promise<PlanResult> {

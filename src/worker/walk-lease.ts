@@ -1,5 +1,6 @@
 import { Stopped } from '../domain/stop.ts'
 import type { BatchId } from '../domain/ids.ts'
+import { joinSignals } from '../kit/abort.ts'
 import type { Clock } from '../kit/clock.ts'
 import { renewWalk } from '../store/walks.ts'
 import type { Db } from '../store/db.ts'
@@ -17,7 +18,7 @@ export async function underLease<T>(
 ): Promise<T> {
   const lost = new AbortController()
   const over = new AbortController()
-  const signal = AbortSignal.any([outer, lost.signal])
+  const joined = joinSignals(outer, lost.signal)
   const renewing = (async () => {
     for (let renewedAt = clock.monotonic(); !over.signal.aborted;) {
       await clock.sleep(renewMs, over.signal)
@@ -29,9 +30,10 @@ export async function underLease<T>(
     }
   })()
   try {
-    return await work(signal)
+    return await work(joined.signal)
   } finally {
     over.abort()
+    joined.leave()
     await renewing
   }
 }
