@@ -84,7 +84,7 @@ export async function openEngine(
   const scratchPlace: BlobsPlace = { kind: 'folder', folder: join(blobsFolder, 'scratch') }
   for (const place of [filesPlace, scratchPlace]) {
     await mkdir(place.folder, { recursive: true, mode: 0o700 })
-    await openBlobs(place).sweepTemporary(clock.now())
+    if (settings.blobs === '') await openBlobs(place).sweepTemporary(clock.now()) // NOTE: a folder that others write to is the janitor's, who waits
   }
   const dispatcher = makeDispatcher({ settings: dispatchSettings(settings), clock, random: Math.random, events })
   dispatcher.onModels((url, models) => {
@@ -185,7 +185,7 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
       backends: () => dispatcher.backends(),
       async run(signal) {
         if (settings.workers > 0) await runEngine(engine, signal)
-        else await clock.sleep(2 ** 31 - 1, signal)
+        else while (!signal.aborted) await clock.sleep(2 ** 31 - 1, signal)
       },
       async [Symbol.asyncDispose]() {
         await closeApi(api)

@@ -62,6 +62,7 @@ export async function sendContent(
   const first = await source.next().catch((error: unknown) => {
     throw error instanceof BlobMissing ? noSuchFile(id) : error // NOTE: deleted between the look and the reading
   })
+  reply.raw.once('close', () => void source.return?.().catch(() => {})) // NOTE: a client may go before the first byte was asked of it
   return reply.send(Readable.from(from(first, source), { objectMode: false }))
 }
 

@@ -2,9 +2,9 @@ import type { Backend, Flight } from './state.ts'
 
 /**
  * What a broken connection means. One that breaks alone burns an attempt of its line. When several that were in flight together break within a second, the
- * backend has died: none burns, for the line that killed it is only one of them, and all are suspects from now on. Suspects are sent one at a time, beside
- * other lines, until each has an answer: after a mere restart nobody waits for them. One that sees a second death is sent alone, with nothing else in flight:
- * if it breaks then, it broke alone.
+ * backend has died: none burns, for the line that killed it is only one of them, and all are suspects from now on. One suspect is sent, beside other lines, then
+ * two, then four, while they have answers: after a mere restart nobody waits for them, and a line that kills takes few with it. One that sees a second death is
+ * sent alone, with nothing else in flight: if it breaks then, it broke alone.
  */
 export type Broke =
   | { readonly kind: 'alone' }

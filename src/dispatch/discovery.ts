@@ -12,12 +12,15 @@ export type Told =
   | { readonly kind: 'there'; readonly trouble: string }
   | { readonly kind: 'away'; readonly trouble: string }
 
-export function readTold(outcome: Outcome): Told {
+const away = new Set([502, 503, 504])
+
+/** `listed`: its models are in the settings, and this is only a probe: whoever answers is there, unless it says that it cannot serve. */
+export function readTold(outcome: Outcome, listed = false): Told {
   switch (outcome.kind) {
     case 'answered': {
       const { status } = outcome
       if (status === 401 || status === 403) return { kind: 'there', trouble: `it refuses the key (${status} from /v1/models)` }
-      if (status >= 500) return { kind: 'away', trouble: `it answers ${status}` }
+      if (listed ? away.has(status) : status >= 500) return { kind: 'away', trouble: `it answers ${status}` }
       const models = status === 200 ? parseModels(Buffer.concat(outcome.body)) : null
       if (models) return { kind: 'models', models }
       return {
@@ -81,7 +84,7 @@ export async function watch(
   for (let failures = 0; !signal.aborted;) {
     if (!backend.open || backend.settings.models === null) {
       const outcome = await backend.wire.ask('/v1/models', signal)
-      if (outcome) told(readTold(outcome))
+      if (outcome) told(readTold(outcome, backend.settings.models !== null))
     }
     if (backend.open) {
       failures = 0

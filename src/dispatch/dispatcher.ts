@@ -93,6 +93,8 @@ export function makeDispatcher({
       heardAt: -Infinity,
       brokeAt: -Infinity,
       judged: new Set(),
+      suspectsOut: 0,
+      suspectsMost: 1,
       suspect: null,
       shutBell: makeBell(clock),
     }
@@ -144,6 +146,7 @@ export function makeDispatcher({
         flight.avoid = backend
         return wait(flight, togetherMs, 'judged')
       case 'died':
+        backend.suspectsMost = 1
         for (const victim of verdict.with) {
           due.remove(victim)
           victim.deaths++
@@ -158,7 +161,10 @@ export function makeDispatcher({
 
   /** The flight's own part: a result, another attempt, or the end. */
   function conclude(flight: Flight, outcome: Outcome, backend: Backend): void {
-    if (outcome.kind === 'answered') flight.deaths = 0
+    if (outcome.kind === 'answered' && flight.deaths > 0) {
+      flight.deaths = 0
+      backend.suspectsMost = Math.min(2 * backend.suspectsMost, backend.settings.maxInFlight)
+    }
     const leftMs = flight.feed.deadlineAt - clock.now()
     const verdict = decide(outcome, flight, policy, leftMs, random)
     switch (verdict.kind) {

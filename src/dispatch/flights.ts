@@ -36,7 +36,8 @@ export function depart(flight: Flight, lane: Lane, now: number): void {
   flight.sentAt = now
   lane.inFlight++
   backend.inFlight++
-  if (flight.deaths > 0) backend.suspect = flight
+  if (flight.deaths > 0) backend.suspectsOut++
+  if (goesAlone(flight)) backend.suspect = flight
   flight.call = backend.wire.send(flight, flight.feed.endpoint, flight.line.body)
 }
 
@@ -47,8 +48,12 @@ export function land(flight: Flight, lane: Lane): void {
   flight.call = null
   lane.inFlight--
   backend.inFlight--
+  if (flight.deaths > 0) backend.suspectsOut--
   if (backend.suspect === flight) backend.suspect = null
 }
+
+/** After its second death a flight goes alone: if its connection breaks then, nothing else can have been the reason. */
+export const goesAlone = (flight: Flight | null): boolean => flight !== null && flight.deaths > 1
 
 /** Back into its rota: it goes as soon as a lane has room. */
 export function makeReady(flight: Flight): void {

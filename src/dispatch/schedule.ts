@@ -1,6 +1,6 @@
 import type { Feed, Sendable } from './feed.ts'
 import { makeRing } from './ring.ts'
-import type { Flight, Lane, Rota, Turn } from './state.ts'
+import type { Backend, Flight, Lane, Rota, Turn } from './state.ts'
 
 /** Who may send next: flights that come back before new lines, projects in turn, within a project batches in turn. */
 export interface Schedule {
@@ -99,7 +99,7 @@ export function makeSchedule(
     },
     next(rota, lane) {
       return (
-        (rota.suspects.size > 0 && lane.backend.suspect === null && first(rota.suspects, () => true)) ||
+        (rota.suspects.size > 0 && takesSuspects(lane.backend) && first(rota.suspects, () => true)) ||
         (rota.ready.size > 0 && first(rota.ready, (flight) => !prefersAnother(flight, lane))) ||
         newLine(rota)
       )
@@ -119,6 +119,8 @@ function first(flights: Set<Flight>, mayGo: (flight: Flight) => boolean): Flight
   }
   return undefined
 }
+
+const takesSuspects = ({ suspect, suspectsOut, suspectsMost }: Backend): boolean => suspect === null && suspectsOut < suspectsMost
 
 const prefersAnother = ({ avoid, rota }: Flight, { backend }: Lane): boolean =>
   avoid === backend && rota.lanes.some((l) => l.backend !== backend && l.backend.open && l.restsUntil === 0)

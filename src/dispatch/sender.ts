@@ -1,4 +1,4 @@
-import { depart, makeReady } from './flights.ts'
+import { depart, goesAlone, makeReady } from './flights.ts'
 import type { Schedule } from './schedule.ts'
 import type { Backend, Flight, Lane, Rota } from './state.ts'
 
@@ -91,9 +91,6 @@ export function makeSender({ schedule, now, stopping, held }: SenderParts): Send
     },
   }
 }
-
-/** After its second death a flight goes alone: if its connection breaks then, nothing else can have been the reason. */
-const goesAlone = (flight: Flight | null): boolean => flight !== null && flight.deaths > 1
 
 /** How full it is. */
 const share = ({ inFlight, pace, backend }: Lane): number =>

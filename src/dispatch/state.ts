@@ -30,7 +30,7 @@ export interface Flight extends Timed {
   sentAt: number
   burnt: number
   spared: number
-  /** How often the backend died while it was out. From the first on it goes one at a time with the others of which that is true, from the second on alone. */
+  /** How often the backend died while it was out. From the first on it goes a few at a time with the others of which that is true, from the second on alone. */
   deaths: number
   /** Where it broke or was late: another backend is better, if there is one. */
   avoid: Backend | null
@@ -45,7 +45,7 @@ export interface Rota {
   readonly projects: Ring<Turn>
   /** Flights whose time has come: before new lines. */
   readonly ready: Set<Flight>
-  /** Flights that were out when a backend died: before all others, one at a time. */
+  /** Flights that were out when a backend died: before all others, a few at a time. */
   readonly suspects: Set<Flight>
 }
 
@@ -84,7 +84,10 @@ export interface Backend {
   heardAt: number
   brokeAt: number
   readonly judged: Set<Flight>
-  /** The one that was out at a death and is out again, or waits for the backend to drain. */
+  /** Suspects that are out, and how many may be: one after a death, twice as many with each that has an answer. */
+  suspectsOut: number
+  suspectsMost: number
+  /** The suspect that goes alone: it is out, or waits for the backend to drain. */
   suspect: Flight | null
   /** Rung when it is shut. */
   readonly shutBell: Bell

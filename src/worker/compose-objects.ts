@@ -77,7 +77,10 @@ export async function composeObjects(
       const lines = results[kind]
       if (!lines || standing[kind] === 'ours') continue
       const one = await bucket.stage(pair[kind].key, `${batch.id}-${fence}-${kind}`, lines(signal), signal)
-      if (!(await recordStaged(db, { batchId: batch.id, fence }, pair[kind], one))) return 'old'
+      if (!(await recordStaged(db, { batchId: batch.id, fence }, pair[kind], one))) {
+        await bucket.discard(pair[kind].key, one.handle)
+        return 'old'
+      }
       staged[kind] = one
     }
     for (const kind of kinds) {

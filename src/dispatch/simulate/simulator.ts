@@ -4,7 +4,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { systemClock, type Clock } from '../../kit/clock.ts'
 import { answers, hashOf, promptOf } from './answers.ts'
 import { simulateDefaults, type SimulateOptions } from './options.ts'
 import { makeTurnstile } from './turnstile.ts'
@@ -27,7 +27,10 @@ export interface Simulator extends AsyncDisposable {
 
 const bodyBytes = 64 * 1024 * 1024
 
-export async function startSimulator(given: Partial<SimulateOptions> = {}): Promise<Simulator> {
+export async function startSimulator(
+  given: Partial<SimulateOptions> = {},
+  { clock }: { readonly clock: Pick<Clock, 'sleep'> } = { clock: systemClock },
+): Promise<Simulator> {
   const options = { ...simulateDefaults, ...given }
   const slots = makeTurnstile(options.slots)
   const told = new Map<string, number>()
@@ -66,7 +69,7 @@ export async function startSimulator(given: Partial<SimulateOptions> = {}): Prom
     })
     const text = await readBody(request)
     if (options.maxInFlight > 0 && inFlight > options.maxInFlight) return refuse(response, 429)
-    if (slots.waiting >= options.queue) return refuse(response, 503)
+    if (slots.running >= options.slots && slots.waiting >= options.queue) return refuse(response, 503)
     const release = await slots.take(gone.signal)
     try {
       await answer(text, response, url, gone.signal)
@@ -136,7 +139,7 @@ export async function startSimulator(given: Partial<SimulateOptions> = {}): Prom
   }
 
   const waitFor = async (ms: number, gone: AbortSignal): Promise<void> => {
-    if (ms > 0) await sleep(ms, undefined, { signal: AbortSignal.any([gone, ending.signal]) }).catch(() => {})
+    if (ms > 0) await clock.sleep(ms, AbortSignal.any([gone, ending.signal]))
   }
 
   async function trickle(response: ServerResponse, text: string, gone: AbortSignal): Promise<void> {
