@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events'
+
 export interface JoinedSignal {
   readonly signal: AbortSignal
   /** Forgets the others: to be called when nobody listens any more. */
@@ -8,8 +10,10 @@ export interface JoinedSignal {
 export function joinSignals(...signals: readonly AbortSignal[]): JoinedSignal {
   const joined = new AbortController()
   const left = new AbortController()
-  for (const signal of signals)
+  for (const signal of signals) {
     if (signal.aborted) joined.abort(signal.reason)
-    else signal.addEventListener('abort', () => joined.abort(signal.reason), { once: true, signal: left.signal })
+    setMaxListeners(0, signal) // NOTE: many may listen to one that stops everything, and each of them leaves
+    signal.addEventListener('abort', () => joined.abort(signal.reason), { once: true, signal: left.signal })
+  }
   return { signal: joined.signal, leave: () => left.abort() }
 }

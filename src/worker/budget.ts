@@ -4,28 +4,28 @@ import type { WorkerSettings } from './parts.ts'
 
 /** A held shard takes two windows of memory at most, whatever its size (I12). */
 const windowsBytes = 2 * 1024 * 1024
-/** So much may be held for each model and endpoint, whatever is held for others: those whose backend is slow or away must not keep the rest from theirs. */
-const leastBytes = 4 * windowsBytes
+/** Beyond its memory a worker still takes one shard of each project and model that it has none of, up to so many times that memory: those who hold much for long, because their backend is slow or away, must not keep the rest from theirs. */
+const beyond = 4
 const atOnce = 4
 /** Lines should be at hand for this long, at the pace of the last look. */
 const aheadMs = 400
 
-/** By which lanes a batch goes. */
-type Lanes = Pick<BatchRun, 'model' | 'endpoint'>
+/** Whose lines, and by which lanes they go. */
+type Kind = Pick<BatchRun, 'projectId' | 'model' | 'endpoint'>
 
 /** How much a worker takes on: shards by their windows, results by their bytes. */
 export interface Budget {
   /** No further shard may be claimed for this batch. */
-  full(batch: Lanes): boolean
-  /** A shard was claimed, or is no longer held. */
-  hold(batch: Lanes, shard: HeldShard): void
-  release(batch: Lanes, shard: HeldShard): void
+  full(kind: Kind): boolean
+  /** A shard was added to its run, or was dropped by it. */
+  hold(run: BatchRun, shard: HeldShard): void
+  release(run: BatchRun, shard: HeldShard): void
   /** So many results wait to be saved (the disk is full, the database away) that nothing more may be sent. As of the last `measure`. */
   readonly clogged: boolean
   measure(): void
   /** Results take so much memory together that this shard's should be saved now. */
   pressed(shard: HeldShard): boolean
-  /** Lines that should be at hand: twice what the lanes take at once, or what they take in `aheadMs`. */
+  /** Lines that should be at hand: twice what the lanes take at once, shared by the batches that use them, or what they take of this one in `aheadMs`. */
   wanted(run: BatchRun, capacity: number): number
   /** How many shards to ask for. */
   shards(run: BatchRun): number
@@ -37,24 +37,29 @@ export function makeBudget(
   monotonic: () => number,
 ): Budget {
   const paces = new WeakMap<BatchRun, { at: number; settled: number; perMs: number }>()
-  /** Bytes held, in all and for each model and endpoint: counted as they come and go, for it is asked at every claim. */
+  /** Counted as shards come and go, for it is asked at every claim. */
   let heldBytes = 0
-  const heldFor = new Map<string, number>()
+  const shardsOf = makeTally()
+  const runsOf = makeTally()
   let buffered = 0
 
-  const keyOf = ({ endpoint, model }: Lanes) => `${endpoint} ${model}`
-  function add(batch: Lanes, bytes: number): void {
-    heldBytes += bytes
-    const forThese = (heldFor.get(keyOf(batch)) ?? 0) + bytes
-    if (forThese > 0) heldFor.set(keyOf(batch), forThese)
-    else heldFor.delete(keyOf(batch))
-  }
+  const lanesOf = ({ endpoint, model }: Kind) => `${endpoint} ${model}`
+  const keyOf = (kind: Kind) => `${kind.projectId} ${lanesOf(kind)}`
   const bytesOf = ({ lease }: HeldShard) => Math.min(lease.bytes, windowsBytes)
 
   return {
-    full: (batch) => heldBytes >= settings.heldBytes && (heldFor.get(keyOf(batch)) ?? 0) >= leastBytes,
-    hold: (batch, shard) => add(batch, bytesOf(shard)),
-    release: (batch, shard) => add(batch, -bytesOf(shard)),
+    full: (kind) =>
+      heldBytes >= settings.heldBytes && (shardsOf.count(keyOf(kind)) > 0 || heldBytes >= settings.heldBytes * beyond),
+    hold(run, shard) {
+      heldBytes += bytesOf(shard)
+      shardsOf.add(keyOf(run), 1)
+      if (run.held.size === 1) runsOf.add(lanesOf(run), 1)
+    },
+    release(run, shard) {
+      heldBytes -= bytesOf(shard)
+      shardsOf.add(keyOf(run), -1)
+      if (run.held.size === 0) runsOf.add(lanesOf(run), -1)
+    },
     get clogged() {
       return buffered >= settings.flushBytes * 12
     },
@@ -71,12 +76,25 @@ export function makeBudget(
         pace.settled = run.settled
       }
       paces.set(run, pace)
-      return Math.max(2 * capacity, Math.ceil(pace.perMs * aheadMs))
+      const share = Math.ceil((2 * capacity) / Math.max(1, runsOf.count(lanesOf(run))))
+      return Math.max(share, Math.ceil(pace.perMs * aheadMs))
     },
     shards(run) {
       const [first] = run.held
       const lines = first ? first.shard.lease.lines : run.wanted
       return Math.max(1, Math.min(atOnce, Math.ceil((run.wanted - run.unsent) / lines)))
+    },
+  }
+}
+
+function makeTally(): { count(key: string): number; add(key: string, n: number): void } {
+  const counts = new Map<string, number>()
+  return {
+    count: (key) => counts.get(key) ?? 0,
+    add(key, n) {
+      const now = (counts.get(key) ?? 0) + n
+      if (now === 0) counts.delete(key)
+      else counts.set(key, now)
     },
   }
 }
