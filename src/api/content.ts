@@ -44,7 +44,7 @@ export async function sendContent(
   id: string,
 ): Promise<FastifyReply> {
   const content = await findContent(parts, request, id)
-  const range = rangeOf(request.headers.range, content.bytes)
+  const range = request.method === 'GET' ? rangeOf(request.headers.range, content.bytes) : null
   if (range === 'outside')
     throw new ApiError(416, null, `The range is outside of the file, which has ${content.bytes} bytes.`, null, {
       'content-range': `bytes */${content.bytes}`,
@@ -57,7 +57,7 @@ export async function sendContent(
     .header('accept-ranges', 'bytes')
     .header('content-length', bytes)
   if (range) void reply.header('content-range', `bytes ${start}-${start + bytes - 1}/${content.bytes}`)
-  if (request.method === 'HEAD') return reply.send('')
+  if (request.method === 'HEAD') return reply.send(Readable.from([]))
   const source = content.read({ start, bytes })[Symbol.asyncIterator]()
   const first = await source.next().catch((error: unknown) => {
     throw error instanceof BlobMissing ? noSuchFile(id) : error // NOTE: deleted between the look and the reading

@@ -24,7 +24,7 @@ export async function createOnce(
   const { caller, body } = request
   const bodyHash = hashOf(meaningOf(caller, body))
   const byBody = `body:${bodyHash}`
-  const key = request.headers['idempotency-key'] || body.idempotency_key
+  const key = request.headers['idempotency-key'] || body.idempotency_key || undefined
   const byKey = key === undefined ? null : `key:${hashOf(key)}`
   const isRepeat = Number(request.headers['x-stainless-retry-count'] ?? 0) > 0
   if (await isGone(request)) throw clientGone()
@@ -36,7 +36,7 @@ export async function createOnce(
       if (same.bodyHash !== bodyHash) throw idempotencyMismatch()
       return { id: same.batchId, isNew: false }
     }
-    const earlier = isRepeat ? await findCreate(tx, caller.keyId, byBody) : null
+    const earlier = isRepeat && byKey === null ? await findCreate(tx, caller.keyId, byBody) : null
     if (earlier && !earlier.answered && now - earlier.createdAt < repeatedMs) return { id: earlier.batchId, isNew: false }
     const id = newUuid() as BatchId
     await insertBatch(tx, {
@@ -56,7 +56,7 @@ export async function createOnce(
     if (byKey !== null) await putCreate(tx, { ...create, mark: byKey })
     return { id, isNew: true }
   })
-  markWhenAnswered(parts, caller, byBody, reply)
+  markWhenAnswered(parts, caller, byBody, created.id, reply)
   return created
 }
 
@@ -71,14 +71,17 @@ async function isGone({ raw }: FastifyRequest<{ Body: CreateBatchBody }>): Promi
 
 /**
  * An answer that was written may still not have arrived: the client may have gone before, and its FIN not been read. So the answer counts as sent when the
- * connection is still open a second later. Not marked, a repeat within ten minutes finds this batch: harmless.
+ * connection is still open a second later; of one that is to be closed behind the answer that cannot be seen, and its end is believed. Not marked, a repeat
+ * within ten minutes finds this batch.
  */
-function markWhenAnswered({ db, clock }: ApiParts, caller: Caller, mark: string, reply: FastifyReply): void {
+function markWhenAnswered({ db, clock }: ApiParts, caller: Caller, mark: string, id: BatchId, reply: FastifyReply): void {
   const { socket } = reply.raw
   reply.raw.once('finish', () => {
     void clock
-      .sleep(settledMs)
-      .then(() => (socket && !socket.destroyed ? markAnswered(db, caller.keyId, mark) : undefined))
+      .sleep(reply.raw.shouldKeepAlive ? settledMs : 0)
+      .then(() =>
+        !reply.raw.shouldKeepAlive || (socket && !socket.destroyed) ? markAnswered(db, caller.keyId, mark, id) : undefined,
+      )
       .catch(() => {})
   })
 }

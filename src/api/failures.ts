@@ -6,6 +6,7 @@ import {
   ApiError,
   belowMinimum,
   broken,
+  clientGone,
   fileTooLarge,
   invalid,
   invalidType,
@@ -38,6 +39,12 @@ export function failureOf(error: unknown): { answer: ApiError; ours: boolean } {
   if (known?.code === 'FST_REQ_FILE_TOO_LARGE') return { answer: fileTooLarge(0), ours: false }
   if (known && /^(Multipart:|Unexpected end of (form|multipart)|Malformed part)/.test(known.message))
     return { answer: new ApiError(400, null, `The multipart body cannot be read: ${known.message}.`), ours: false }
+  if (known?.code === 'ECONNRESET' || known?.message === 'aborted') return { answer: clientGone(), ours: false }
+  if (known?.code === 'FST_FILES_LIMIT') return { answer: invalid('file', "Send one file, in the field 'file'."), ours: false }
+  if (known?.code === 'FST_FIELDS_LIMIT' || known?.code === 'FST_PARTS_LIMIT')
+    return { answer: new ApiError(400, null, 'The form has too many fields. Send file, purpose and expires_after.'), ours: false }
+  if (known?.code === 'FST_ERR_BAD_URL' || known?.code === 'FST_ERR_MAX_PARAM_LENGTH')
+    return { answer: new ApiError(404, null, 'Invalid URL: it cannot be decoded, or is too long.'), ours: false }
   const status = known?.statusCode
   if (known && status !== undefined && status >= 400 && status < 500)
     return { answer: new ApiError(status === 413 || status === 415 ? status : 400, null, known.message), ours: false }

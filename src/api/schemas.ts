@@ -20,7 +20,7 @@ export const createBatchBody = Type.Object({
     ]),
   ),
   output_expires_after: Type.Optional(Type.Union([Type.Null(), expiry])),
-  idempotency_key: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
+  idempotency_key: Type.Optional(Type.Union([Type.Null(), Type.String({ minLength: 1, maxLength: 255 })])),
 })
 export type CreateBatchBody = Static<typeof createBatchBody> & { metadata?: Record<string, string> | null }
 

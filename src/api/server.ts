@@ -1,8 +1,9 @@
+import type { ServerResponse } from 'node:http'
 import multipart from '@fastify/multipart'
 import swagger from '@fastify/swagger'
 import { fastify, type FastifyInstance, type FastifyReply } from 'fastify'
 import { makeWhoCalls, type Caller } from '../auth/caller.ts'
-import { badJson, errorBody, noSuchRoute } from '../domain/errors.ts'
+import { ApiError, badJson, errorBody, noSuchRoute } from '../domain/errors.ts'
 import { batchRoutes } from './batches.ts'
 import { failureOf } from './failures.ts'
 import { fileRoutes } from './files.ts'
@@ -17,6 +18,7 @@ const idleMs = 120_000
 /** The HTTP API: the same handlers under `/v1` and `/{project_id}/v1` (D1); every answer has its request id, every error its envelope. */
 export async function makeApi(parts: ApiParts): Promise<FastifyInstance> {
   const { clock, events, randomBytes } = parts
+  const newId = () => `req_${Buffer.from(randomBytes(16)).toString('hex')}`
   const app = fastify({
     logger: false,
     bodyLimit: bodyBytes,
@@ -24,14 +26,13 @@ export async function makeApi(parts: ApiParts): Promise<FastifyInstance> {
     connectionTimeout: idleMs,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 8192, ignoreTrailingSlash: true },
-    genReqId: () => `req_${Buffer.from(randomBytes(16)).toString('hex')}`,
+    genReqId: newId,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false, verbose: true } },
+    http: { requireHostHeader: false }, // NOTE: Node would refuse without envelope and request id
     frameworkErrors(error, request, reply) {
       const plain = reply as unknown as FastifyReply // NOTE: typed for a route, and there is none yet
-      void plain
-        .header('x-request-id', request.id)
-        .code(400)
-        .send(errorBody(failureOf(error).answer))
+      const { answer } = failureOf(error)
+      void plain.header('x-request-id', request.id).code(answer.status).send(errorBody(answer))
     },
     clientErrorHandler(error, socket) {
       if (!socket.writable) return
@@ -43,17 +44,21 @@ export async function makeApi(parts: ApiParts): Promise<FastifyInstance> {
           code: null,
         },
       })
-      const id = `req_${Buffer.from(randomBytes(16)).toString('hex')}`
       socket.end(
-        `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nx-request-id: ${id}\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+        `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nx-request-id: ${newId()}\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
       )
     },
+  })
+  app.server.on('checkExpectation', (_, response: ServerResponse) => {
+    const body = JSON.stringify(errorBody(new ApiError(417, null, "This server knows no expectation but '100-continue'.")))
+    const headers = { 'content-type': 'application/json', 'x-request-id': newId() }
+    response.writeHead(417, headers).end(body)
   })
   app.decorateRequest('caller', null as unknown as Caller)
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '' || request.method === 'DELETE' || request.url.endsWith('/cancel')) return done(null, undefined)
+    if (body === '' || request.method === 'DELETE' || request.routeOptions.url?.endsWith('/cancel')) return done(null, undefined)
     try {
       done(null, JSON.parse(String(body)))
     } catch {

@@ -141,8 +141,8 @@ function judge(
 
 /** As at OpenAI: no extension is fine, a wrong one is not; of the contents only the first line is looked at, and only whether it is JSON. */
 function checkBatchFile(filename: string, firstLine: Buffer): void {
-  if (/\.[^.]*$/.test(filename) && !filename.endsWith('.jsonl'))
-    throw new ApiError(400, null, 'Invalid file format for Batch API. Must be .jsonl', 'file')
+  if (/\.[^.]*$/.test(filename) && !/\.jsonl$/i.test(filename))
+    throw new ApiError(400, null, 'Invalid file format for Batch API. Must be .jsonl')
   const text = firstLine
     .toString('utf8')
     .replace(/^\uFEFF/, '')

@@ -81,6 +81,7 @@ export function openFolderBucket(folder: string, bucket: string): Bucket {
   }
 
   return {
+    canHold: (key) => partsOf(key) !== null,
     head,
     async *read(key, seen, range = { start: 0 }, signal) {
       const handle = await openObject(key)

@@ -13,6 +13,8 @@ export interface Staged extends ObjectSeen {
 
 /** One bucket as a project may use it. Keys are as the user wrote them, decoded. */
 export interface Bucket {
+  /** Could an object have this key here at all? */
+  canHold(key: string): boolean
   /** null: no such object. @throws {BucketDenied} */
   head(key: string): Promise<ObjectSeen | null>
   /** @throws {ObjectMissing | ObjectChanged | BucketDenied}; ObjectChanged when the object is no longer the one that was seen. A chunk is good until the next is asked for. */

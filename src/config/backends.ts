@@ -1,4 +1,5 @@
 import { isAbsolute, resolve } from 'node:path'
+import { endpointOf, endpoints } from '../domain/endpoints.ts'
 import type { BucketPlace } from '../domain/grant.ts'
 import { SettingsError } from './error.ts'
 
@@ -35,7 +36,7 @@ export function parseBackend(entry: Record<string, unknown>, where: string): Bac
   for (const key of Object.keys(entry))
     if (!backendKeys.includes(key))
       throw new SettingsError(`${where}: a backend has no '${key}'. It may have: ${backendKeys.join(', ')}.`)
-  const { url, key = null, headers = {}, models = null, endpoints = null, maxInFlight = null } = entry
+  const { url, key = null, headers = {}, models = null, endpoints: listed = null, maxInFlight = null } = entry
   if (typeof url !== 'string') throw new SettingsError(`${where}: a backend needs a url`)
   if (key !== null && typeof key !== 'string') throw new SettingsError(`${where}: the key of ${url} must be text`)
   if (typeof headers !== 'object' || headers === null)
@@ -47,9 +48,18 @@ export function parseBackend(entry: Record<string, unknown>, where: string): Bac
     key,
     headers: Object.fromEntries(Object.entries(headers).map(([k, v]) => [k, String(v)])),
     models: texts(models, where, 'models'),
-    endpoints: texts(endpoints, where, 'endpoints'),
+    endpoints: knownEndpoints(texts(listed, where, 'endpoints'), where),
     maxInFlight: maxInFlight === null ? null : Number(maxInFlight),
   }
+}
+
+function knownEndpoints(listed: readonly string[] | null, where: string): readonly string[] | null {
+  const unknown = listed?.find((url) => !endpointOf(url))
+  if (unknown !== undefined)
+    throw new SettingsError(
+      `${where}: there is no endpoint '${unknown}'. There are: ${endpoints.map(({ url }) => url).join(', ')}.`,
+    )
+  return listed
 }
 
 const bucketKeys = [

@@ -16,6 +16,17 @@ export const endpoints: readonly Endpoint[] = [
   { url: '/v1/responses', required: [['input', 'prompt']], always: true, title: 'Responses' },
   { url: '/v1/embeddings', required: [['input']], always: true, title: 'Embeddings', countsInputs: true },
   { url: '/v1/completions', required: [['prompt']], always: false, title: 'Completions' },
+  { url: '/v1/moderations', required: [['input']], always: false, title: 'Moderations' },
+  { url: '/v1/rerank', required: [['query'], ['documents']], always: false, title: 'Rerank' },
+  {
+    url: '/v1/score',
+    required: [
+      ['text_1', 'queries'],
+      ['text_2', 'documents'],
+    ],
+    always: false,
+    title: 'Score',
+  },
 ]
 
 /** The urls that a batch may name: those that are always offered, and those that a backend has. `backends`: what each one's settings list, null for all; without a backend nobody knows, so all. */

@@ -93,7 +93,7 @@ export const idempotencyMismatch = () =>
 /** Nobody hears it; it stands in the log. */
 export const clientGone = () => new ApiError(499, null, 'The client closed the connection before it was answered.')
 export const fileTooLarge = (maxBytes: number) =>
-  new ApiError(400, null, `File is too large. At most ${maxBytes} bytes are allowed: split it into several files.`, 'file')
+  new ApiError(400, null, `File is too large. At most ${maxBytes} bytes are allowed: split it into several files.`)
 export const noRoom = () =>
   new ApiError(507, null, 'The server has no room left on its disk. Nothing was stored; try again later.', null, {
     'retry-after': '30',

@@ -17,6 +17,8 @@ export type Checked = CheckedLine | { readonly kind: 'bad'; readonly errors: rea
 
 const customIdUnits = 512
 const idBytesForSure = customIdUnits + 2
+/** A name of a model stands in rows, lists and messages. */
+const modelBytesAtMost = 1024
 
 /** Checks the lines of one file, one after the other: what is the first line's model is expected of all that follow (D10). */
 export interface LineChecker {
@@ -150,6 +152,12 @@ export function makeLineChecker(endpoint: Endpoint): LineChecker {
     else if (!isString(body, modelAt)) wrongType('body.model', 'a string', firstByte(body, modelAt))
     else if (endOf(body, modelAt) - startOf(body, modelAt) === 2)
       wrong('empty_value', 'body.model', "Invalid 'body.model': it is empty.")
+    else if (endOf(body, modelAt) - startOf(body, modelAt) > modelBytesAtMost)
+      wrong(
+        'string_above_max_length',
+        'body.model',
+        `Invalid 'body.model': string too long. Expected at most ${modelBytesAtMost} bytes.`,
+      )
     else checkModel()
     for (const oneOf of required)
       if (!oneOf.some((at) => has(body, at) && !isNull(at))) {

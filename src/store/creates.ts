@@ -34,8 +34,8 @@ export async function putCreate(tx: Queries, c: Create): Promise<void> {
   )
 }
 
-export async function markAnswered(db: Queries, keyId: KeyId, mark: string): Promise<void> {
-  await db.query(`update creates set answered = 1 where key_id = $1 and mark = $2`, [keyId, mark])
+export async function markAnswered(db: Queries, keyId: KeyId, mark: string, batchId: BatchId): Promise<void> {
+  await db.query(`update creates set answered = 1 where key_id = $1 and mark = $2 and batch_id = $3`, [keyId, mark, batchId])
 }
 
 export async function pruneCreates(db: Queries, olderThan: number, limit: number): Promise<void> {

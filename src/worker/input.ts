@@ -1,6 +1,7 @@
 import { openBlobs, openBucket } from '../blobs/open.ts'
 import { BucketDenied, ObjectMissing } from '../blobs/bucket.ts'
 import { isAddress, locate, type Located } from '../domain/address.ts'
+import { outputKeys, outputKeysWithId } from '../domain/output-names.ts'
 import type { Batch, PlanError } from '../domain/batch.ts'
 import { isFileId } from '../domain/ids.ts'
 import { listGrants } from '../store/buckets.ts'
@@ -20,7 +21,7 @@ const refused = (code: string, message: string, param: string | null): Input => 
 
 /** Finds the input of a batch: a file of its project, or an object in a bucket granted to it, which must be readable and writable beside (D4). */
 export async function findInput(
-  parts: Pick<WorkerParts, 'db' | 'clock' | 'filesPlace'>,
+  parts: Pick<WorkerParts, 'db' | 'clock' | 'filesPlace' | 'settings'>,
   batch: Batch,
   fence: number,
 ): Promise<Input> {
@@ -46,14 +47,17 @@ async function findUpload(
     kind: 'found',
     source: { kind: 'blob', place: filesPlace, name: file.blob },
     bytes: file.bytes,
-    gzip: file.filename.endsWith('.gz'),
+    gzip: false,
   }
 }
 
-async function findObject({ db }: Pick<WorkerParts, 'db'>, batch: Batch, fence: number): Promise<Input> {
+async function findObject(
+  { db, settings: { suffixes } }: Pick<WorkerParts, 'db' | 'settings'>,
+  batch: Batch,
+  fence: number,
+): Promise<Input> {
   const located = await locateInput(db, batch)
-  if (!located)
-    return refused('input_no_permissions', `${batch.input}: this project may no longer use the bucket.`, 'input_file_id')
+  if (!located) return refused('input_no_permissions', `${batch.input}: this project may no longer use the bucket.`, null)
   const { grant, key } = located
   const bucket = openBucket(grant.place, located.bucket)
   try {
@@ -62,6 +66,16 @@ async function findObject({ db }: Pick<WorkerParts, 'db'>, batch: Batch, fence: 
       return refused(
         'invalid_request',
         `Cannot find object '${key}' in bucket '${located.bucket}'. Check the key, and that the upload has ended.`,
+        'input_file_id',
+      )
+    const results = [outputKeys(key, suffixes), outputKeysWithId(key, batch.id, suffixes)].flatMap((keys) => [
+      keys.output,
+      keys.error,
+    ])
+    if (!results.every((name) => bucket.canHold(name)))
+      return refused(
+        'invalid_request',
+        `The name of object '${key}' is too long for its results to have theirs beside it ('${results.at(-1)}'). Give it a shorter one.`,
         'input_file_id',
       )
     if (fence > 1) await bucket.discardStaged(key, batch.id) // NOTE: an earlier walk may have died at its proof
@@ -73,7 +87,7 @@ async function findObject({ db }: Pick<WorkerParts, 'db'>, batch: Batch, fence: 
       gzip: key.endsWith('.gz'),
     }
   } catch (error) {
-    if (error instanceof BucketDenied) return refused('input_no_permissions', error.message, 'input_file_id')
+    if (error instanceof BucketDenied) return refused('input_no_permissions', error.message, null)
     if (error instanceof ObjectMissing)
       return refused('invalid_request', `Cannot find object '${key}' in bucket '${located.bucket}'.`, 'input_file_id')
     throw error

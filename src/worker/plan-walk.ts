@@ -1,5 +1,6 @@
 import { BucketDenied, ObjectChanged, ObjectMissing } from '../blobs/bucket.ts'
 import type { Batch, PlanError } from '../domain/batch.ts'
+import { shown } from '../domain/line.ts'
 import { joinSignals } from '../kit/abort.ts'
 import { forever, makeBell } from '../kit/forever.ts'
 import { cancelledAmong, claimPlan, giveBackWalk, refuseBatch, startBatch, type Walk } from '../store/walks.ts'
@@ -147,7 +148,7 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
 const wrongInput = (code: string, message: string): PlanError => ({ code, message, param: 'input_file_id', line: null })
 const modelNotFound = (model: string, line: number): PlanError => ({
   code: 'model_not_found',
-  message: `The provided model '${model}' is not supported by the Batch API.`,
+  message: `The provided model '${shown(model)}' is not supported by the Batch API.`,
   param: 'body.model',
   line,
 })

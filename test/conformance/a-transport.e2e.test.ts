@@ -1,5 +1,6 @@
 import OpenAI from 'openai'
 import { request } from 'undici'
+import { connect } from 'node:net'
 import { gunzipSync } from 'node:zlib'
 import { expect } from 'vitest'
 import { threeLines } from './lines.ts'
@@ -34,6 +35,31 @@ test('3: a wrong key: 401 invalid_api_key, and the key is not repeated', async (
 test('4: an unknown route: 404 with the envelope, never HTML', async ({ subject }) => {
   expectRefused(await call(subject, 'GET', '/v1/nope'), 404)
   expectRefused(await call(subject, 'POST', '/v1/batches/x/y/z', { body: '{}' }), 404)
+})
+
+test('4: what cannot be an id, or is no request that is known, is answered with the envelope and a request id too', async ({
+  subject,
+}) => {
+  for (const id of ['%zz', 'x'.repeat(9000)]) expectRefused(await call(subject, 'GET', `/v1/batches/${id}`), 404)
+  const { hostname, port } = new URL(subject.baseUrl)
+  const raw = (head: string) =>
+    new Promise<string>((resolve, reject) => {
+      let said = ''
+      const socket = connect(Number(port), hostname, () => socket.write(`${head}\r\nconnection: close\r\n\r\n`))
+      socket.on('data', (chunk) => (said += chunk.toString()))
+      socket.on('end', () => resolve(said))
+      socket.on('error', reject)
+    })
+  const expecting = await raw(`POST /v1/batches HTTP/1.1\r\nhost: ${hostname}\r\nexpect: the-unexpected\r\ncontent-length: 0`)
+  const hostless = await raw('GET /v1/batches HTTP/1.1')
+  for (const [answer, status] of [
+    [expecting, 417],
+    [hostless, 401],
+  ] as const) {
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+    expect(answer).toMatch(/x-request-id: req_/i)
+    expect(answer).toContain('"invalid_request_error"')
+  }
 })
 
 test('5: PUT /v1/batches: 404 or 405 with the envelope', async ({ subject }) => {

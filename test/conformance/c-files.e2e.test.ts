@@ -23,6 +23,13 @@ test('29: the content is byte for byte what was uploaded, as an attachment', asy
   expect(answer.headers.get('content-disposition')).toMatch(/^attachment; filename="/)
 })
 
+test('29: HEAD tells how long the content is', async ({ subject }) => {
+  const { text } = threeLines()
+  const { id } = await upload(subject, text)
+  const answer = await call(subject, 'HEAD', `/v1/files/${id}/content`, { headers: { range: 'bytes=0-3' } })
+  expect([answer.status, answer.headers.get('content-length'), answer.text]).toEqual([200, String(Buffer.byteLength(text)), ''])
+})
+
 test('29: a range of the content is 206', async ({ subject }) => {
   const { text } = threeLines()
   const file = await upload(subject, text)

@@ -240,6 +240,19 @@ test('55: creates with one Idempotency-Key at the same moment make one batch', a
   expect(new Set(created.map((batch) => batch.id)).size).toBe(1)
 })
 
+test('55: another Idempotency-Key is another batch, also when its create is a repeat', async ({ subject }) => {
+  const input_file_id = await inputOf(subject)
+  const withKey = (key: string, retry = 0) =>
+    create(
+      subject,
+      { input_file_id },
+      { headers: { 'idempotency-key': `${key}-${input_file_id}`, 'x-stainless-retry-count': `${retry}` } },
+    )
+  const [first, second, again] = [await withKey('a'), await withKey('b', 1), await withKey('b', 2)]
+  expect(second.id).not.toBe(first.id)
+  expect(again.id).toBe(second.id)
+})
+
 test('a create says what is wrong with a body of the wrong shape', async ({ subject }) => {
   const refused = async (body: unknown): Promise<Answer> => post(subject, '/v1/batches', body)
   expectRefused(await refused({ input_file_id: 1, endpoint: '/v1/chat/completions', completion_window: '24h' }), 400, {

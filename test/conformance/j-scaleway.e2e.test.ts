@@ -199,6 +199,19 @@ test('126: an address that is not granted is refused, stored nowhere and never c
   listener.close()
 })
 
+test.skipIf(!hasBucket)(
+  '125: an object whose name leaves no room for those of its results is refused, and told so',
+  async ({ subject }) => {
+    for (const length of [245, 215]) {
+      const name = `${newMark()}/${'n'.repeat(length)}.jsonl`
+      const { id } = await create(subject, { input_file_id: await putObject(subject, name, threeLines().text) })
+      const batch = await followToEnd(subject, id)
+      expect(batch.status).toBe('failed')
+      expect(batch.errors?.data[0]).toMatchObject({ code: 'invalid_request', message: expect.stringContaining('too long') })
+    }
+  },
+)
+
 test('126: what is refused is not repeated: a signature stays out of the answer', async ({ subject }) => {
   const input_file_id = 'https://somewhere.example.com/b/in.jsonl?X-Amz-Signature=abcdef0123'
   const refused = expectRefused(await tryCreate(subject, { input_file_id }), 400, {
