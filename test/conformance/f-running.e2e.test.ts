@@ -167,6 +167,12 @@ test.skipIf(!hasScript)(
   },
 )
 
+test('86: lines of half a megabyte and of several, among short ones, each have their result', async ({ subject }) => {
+  const long = (length: number) => 'x'.repeat(length)
+  const { batch } = await run(subject, linesOf([700_000, 0, 700_000, 700_000, 3_000_000, 0, 1_048_576].map(long)))
+  expect(batch.request_counts).toEqual({ total: 7, completed: 7, failed: 0 })
+})
+
 test.skipIf(!hasScript)(
   '86: over both files each custom_id is there once, whatever came of its line',
   { timeout: 60_000 },
