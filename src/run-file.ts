@@ -1,6 +1,6 @@
 /** One file through the backends without a server: the same engine, with its state in a hidden folder beside the file, which goes when the file is done. */
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { openEngine, runEngine, type Engine, type Outside } from './app.ts'
 import { prepareProjects } from './auth/first-start.ts'
@@ -9,7 +9,7 @@ import type { Batch } from './domain/batch.ts'
 import { isTerminal } from './domain/batch.ts'
 import type { BatchId, KeyId } from './domain/ids.ts'
 import { putGrant } from './store/buckets.ts'
-import { FolderInUse } from './store/lock.ts'
+import { FolderInUse, FolderUnusable, holdFolder } from './store/lock.ts'
 import { insertBatch, listBatches, loadBatch } from './store/batches.ts'
 
 const bucket = 'here'
@@ -47,26 +47,56 @@ export async function runFile(
 ): Promise<RunResult> {
   const file = resolve(path)
   const state = join(dirname(file), `.${basename(file)}.nightshift`)
-  if (options.restart) await rm(state, { recursive: true, force: true })
-  await mkdir(state, { recursive: true })
-  const engine = await openEngine({ ...settings, data: state, blobs: '' }, outside).catch((error: unknown) => {
-    throw error instanceof FolderInUse
-      ? new FolderInUse(`${file} is being run already. Wait for that run, or stop it first.`, { cause: error })
-      : error
-  })
+  const engine = await openState(file, state, options.restart, { ...settings, data: state, blobs: '' }, outside)
+  let over = false
   try {
     const id = await findOrCreate(engine, file, state, options.endpoint)
-    const stopping = new AbortController()
-    const running = runEngine(engine, AbortSignal.any([signal, stopping.signal]))
-    const ended = await follow(engine, id, options, signal)
-    stopping.abort()
-    await running
+    const ended = await runToEnd(engine, id, options, signal)
     if (!ended) throw signal.reason
+    over = true
     const pathOf = (address: string | null) => address && join(dirname(file), address.slice(`s3://${bucket}/`.length))
     return { batch: ended, output: pathOf(ended.outputFileId), error: pathOf(ended.errorFileId) }
   } finally {
     await engine[Symbol.asyncDispose]()
-    if (!signal.aborted) await rm(state, { recursive: true, force: true })
+    if (over) await rm(state, { recursive: true, force: true })
+  }
+}
+
+/** Works while it follows, and no longer, however the following ends. */
+async function runToEnd(engine: Engine, id: BatchId, options: RunOptions, signal: AbortSignal): Promise<Batch | null> {
+  const stopping = new AbortController()
+  const running = runEngine(engine, AbortSignal.any([signal, stopping.signal]))
+  try {
+    return await follow(engine, id, options, signal)
+  } finally {
+    stopping.abort()
+    await running
+  }
+}
+
+/** The state is forgotten by whoever holds it: what another run is working on stays. */
+async function openState(
+  file: string,
+  state: string,
+  restart: boolean,
+  settings: Settings,
+  outside: Partial<Outside>,
+): Promise<Engine> {
+  try {
+    if (restart) {
+      await using _ = await holdFolder(state)
+      await rm(state, { recursive: true, force: true })
+    }
+    return await openEngine(settings, outside)
+  } catch (error) {
+    if (error instanceof FolderInUse)
+      throw new FolderInUse(`${file} is being run already. Wait for that run, or stop it first.`, { cause: error })
+    if (error instanceof FolderUnusable)
+      throw new FolderUnusable(
+        `A run keeps its state and its results beside its file, and ${dirname(file)} cannot be written. Copy the file to a folder that can be.`,
+        { cause: error },
+      )
+    throw error
   }
 }
 

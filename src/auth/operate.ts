@@ -11,10 +11,10 @@ import { systemClock } from '../kit/clock.ts'
 
 export const showProjects = (db: Db): Promise<Project[]> => listProjects(db)
 
-/** null: the name is taken. `folder` is the data folder, where the project gets a bucket folder of its own. */
+/** null: the name is taken. `folder` is the data folder, where the project gets a bucket folder of its own. `default` is what the first start would make. */
 export async function addProject(db: Db, folder: string, name: string): Promise<Project | null> {
   if (await findProject(db, name)) return null
-  return makeProject({ db, clock: systemClock, newUuid: () => randomUUID() }, folder, name)
+  return makeProject({ db, clock: systemClock, newUuid: () => randomUUID() }, folder, name, name === 'default')
 }
 
 /** null: there is no such project. */

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, type FileHandle } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Client } from '../client.ts'
 import { isAddress } from '../domain/address.ts'
@@ -17,7 +17,8 @@ export interface CreateFlags {
 /** Uploads a file, or takes an object by its address, and makes a batch of it. */
 export async function create(t: Terminal, client: Client, input: string, flags: CreateFlags): Promise<Exit> {
   const known = isAddress(input) || /^file-[A-Za-z0-9]+$/.test(input)
-  const endpoint = flags.endpoint ?? (known ? undefined : await endpointOf(input))
+  const named = known ? undefined : await endpointOf(input)
+  const endpoint = flags.endpoint ?? named
   if (endpoint === undefined)
     throw new Failure('Say which endpoint the lines are for: --endpoint /v1/chat/completions', exit.usage)
   const inputId = known
@@ -43,16 +44,19 @@ function splitPair(pair: string): [string, string] {
 
 const firstLineBytes = 64 * 1024
 
-/** The url that the first line names. */
+/** The url that the first line names. @throws {Failure} when the file cannot be read */
 export async function endpointOf(path: string): Promise<string | undefined> {
-  const file = await open(path).catch((error: unknown) => {
-    throw new Failure(`${path} cannot be read: ${error instanceof Error ? error.message : 'unknown'}`, exit.usage)
-  })
+  let file: FileHandle | undefined
   try {
+    file = await open(path)
     const { buffer, bytesRead } = await file.read(Buffer.alloc(firstLineBytes), 0, firstLineBytes, 0)
     const [, url] = /"url"\s*:\s*"([^"\\]+)"/.exec(buffer.toString('utf8', 0, bytesRead)) ?? []
     return url
+  } catch (error) {
+    throw new Failure(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, exit.usage, {
+      cause: error,
+    })
   } finally {
-    await file.close()
+    await file?.close()
   }
 }

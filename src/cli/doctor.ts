@@ -31,7 +31,7 @@ export async function doctor(t: Terminal, settings: Settings): Promise<Exit> {
 async function checkFolder({ data }: Settings): Promise<Finding[]> {
   const folder = resolve(data)
   try {
-    await mkdir(folder, { recursive: true })
+    await mkdir(folder, { recursive: true, mode: 0o700 })
     await access(folder, constants.W_OK)
     const { bavail, bsize } = await statfs(folder)
     const free = bavail * bsize

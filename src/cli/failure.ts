@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { SettingsError } from '../config/error.ts'
 
 /** How a command ends (docs: exit codes). */
@@ -19,14 +20,21 @@ const exitOf = (error: unknown): Exit =>
 
 /** What went wrong in one sentence; with `verbose` everything that is known. */
 export function tellFailure(error: unknown, verbose: boolean, write: (text: string) => void): Exit {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  const message =
-    code === 'EADDRINUSE'
-      ? 'The port is in use. Name another with --port, or stop the program that has it.'
-      : error instanceof Error
-        ? error.message
-        : String(error)
-  write(`nightshift: ${message}\n`)
-  if (verbose && error instanceof Error) write(`${error.stack ?? ''}\n`)
+  write(`nightshift: ${listenTrouble(error) ?? (error instanceof Error ? error.message : String(error))}\n`)
+  if (verbose) write(`${inspect(error)}\n`)
   return exitOf(error)
+}
+
+/** Why nobody can listen where the settings say. */
+function listenTrouble(error: unknown): string | null {
+  if (!(error instanceof Error)) return null
+  const { code, syscall, address, port, hostname } = error as NodeJS.ErrnoException &
+    Partial<Record<'address' | 'port' | 'hostname', unknown>>
+  if (syscall === 'getaddrinfo') return `There is no host '${String(hostname)}'. Name an address of this machine with --host.`
+  if (syscall !== 'listen') return null
+  const at = `${String(address).includes(':') ? `[${String(address)}]` : String(address)}:${String(port)}`
+  if (code === 'EADDRINUSE') return `${at} is in use. Name another port with --port, or stop the program that has it.`
+  if (code === 'EADDRNOTAVAIL') return `${String(address)} is not an address of this machine. Name another with --host.`
+  if (code === 'EACCES') return `This user may not listen on ${at}. Name a port above 1023 with --port.`
+  return null
 }

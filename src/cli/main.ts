@@ -171,6 +171,12 @@ program
   .option('--json', 'no progress')
   .action(act((t, f) => demo(t, f, env)))
 
+/** Whoever reads has had enough (`| head`): that is no failure. */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(exit.done)
+  throw error
+})
+
 try {
   await program.parseAsync()
 } catch (error) {

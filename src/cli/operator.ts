@@ -41,7 +41,7 @@ export const createProject = (t: Terminal, s: Settings, name: string): Promise<E
       t,
       [
         ['ID', 'NAME', 'BUCKET'],
-        [made.id, made.name, made.id],
+        [made.id, made.name, made.isDefault ? 'default' : made.id],
       ],
       made,
     )

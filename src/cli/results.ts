@@ -1,7 +1,6 @@
-import { createWriteStream } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { once } from 'node:events'
+import { open, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { Client } from '../client.ts'
 import { exit, Failure, type Exit } from './failure.ts'
 import { isOver, type Terminal } from './terminal.ts'
@@ -22,7 +21,10 @@ export async function results(t: Terminal, client: Client, id: string, to: strin
     ['error', batch.error_file_id],
   ] as const) {
     if (file === null) continue
-    if (to === '-') await fetchTo(client, file, async (chunk) => void process.stdout.write(chunk))
+    if (to === '-')
+      await fetchTo(client, file, async (chunk) => {
+        if (!process.stdout.write(chunk)) await once(process.stdout, 'drain')
+      })
     else written.push(await fetchFile(client, file, join(to, `${id}_${kind}.jsonl`)))
   }
   if (t.json) t.out(`${JSON.stringify({ id, status: batch.status, files: written }, null, 2)}\n`)
@@ -33,16 +35,19 @@ export async function results(t: Terminal, client: Client, id: string, to: strin
 /** Whole under its name, or not there. */
 async function fetchFile(client: Client, id: string, path: string): Promise<string> {
   const aside = `${path}.part`
-  const file = createWriteStream(aside)
-  try {
-    await fetchTo(client, id, async (chunk) => {
-      if (!file.write(chunk)) await once(file, 'drain')
+  const file = await open(aside, 'w').catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new Failure(`The folder ${dirname(path)} cannot be written: ${why}. Name another with --to.`, exit.failed, {
+      cause: error,
     })
-    await new Promise<void>((resolve, reject) => file.end((error?: Error | null) => (error ? reject(error) : resolve())))
+  })
+  try {
+    await fetchTo(client, id, (chunk) => file.appendFile(chunk))
+    await file.close()
     await rename(aside, path)
     return path
   } catch (error) {
-    file.destroy()
+    await file.close().catch(() => {})
     await rm(aside, { force: true })
     throw error
   }

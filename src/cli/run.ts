@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { runFile } from '../run-file.ts'
 import type { Settings } from '../config.ts'
 import { endpointOf } from './create.ts'
@@ -14,7 +14,8 @@ export async function run(
   file: string,
   { restart, endpoint }: { restart: boolean; endpoint?: string },
 ): Promise<Exit> {
-  if (!existsSync(file)) throw new Failure(`There is no file ${file}.`, exit.usage)
+  const seen = statSync(file, { throwIfNoEntry: false })
+  if (!seen?.isFile()) throw new Failure(seen ? `${file} is not a file.` : `There is no file ${file}.`, exit.usage)
   if (settings.backends.length === 0)
     throw new Failure('Say where the inference server is: --backend http://127.0.0.1:8000', exit.usage)
   const url = endpoint ?? (await endpointOf(file))

@@ -15,19 +15,25 @@ export function findServer({ url, key, data }: ServerFlags, env: Env): { url: st
   if (url !== undefined || key !== undefined) {
     if (url === undefined || key === undefined)
       throw new Failure('--url and --key go together: give both, or neither.', exit.usage)
-    return { url, key, source: '--url' }
+    return checked({ url, key, source: '--url' })
   }
   const pair = (urlName: string, keyName: string) => {
     const [found, secret] = [env[urlName], env[keyName]]
     if (!found) return null
     if (!secret) throw new Failure(`${urlName} is set, but ${keyName} is not: set both.`, exit.usage)
-    return { url: found, key: secret, source: urlName }
+    return checked({ url: found, key: secret, source: urlName })
   }
   return (
     pair('NIGHTSHIFT_URL', 'NIGHTSHIFT_API_KEY') ??
     pair('OPENAI_BASE_URL', 'OPENAI_API_KEY') ??
     fromFolder(data ?? env.NIGHTSHIFT_DATA ?? './nightshift-data')
   )
+}
+
+function checked<T extends { url: string; source: string }>(server: T): T {
+  if (!/^https?:$/.test(URL.canParse(server.url) ? new URL(server.url).protocol : ''))
+    throw new Failure(`${server.source}: '${server.url}' is not an address such as http://127.0.0.1:8090.`, exit.usage)
+  return server
 }
 
 function fromFolder(folder: string): { url: string; key: string; source: string } {

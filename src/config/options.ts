@@ -21,12 +21,12 @@ const text = (at: string, otherwise: string, help: string, allowed?: readonly st
   parse: (t) => (!allowed || allowed.includes(t) ? t : undefined),
   show: (v) => v || 'none',
 })
-const whole = (at: string, otherwise: number, help: string, least = 1): Option<number> => ({
+const whole = (at: string, otherwise: number, help: string, least = 1, most = 1e15): Option<number> => ({
   kind: 'whole',
   at,
   otherwise,
   help,
-  parse: (t) => (/^\d{1,15}$/.test(t) && Number(t) >= least ? Number(t) : undefined),
+  parse: (t) => (/^\d{1,15}$/.test(t) && Number(t) >= least && Number(t) <= most ? Number(t) : undefined),
   show: String,
 })
 const bytes = (at: string, otherwise: number, help: string): Option<number> => ({
@@ -63,7 +63,7 @@ const s = 1000
 
 export const options = {
   host: text('host', '127.0.0.1', 'Address to listen on'),
-  port: whole('port', 8090, 'Port to listen on; 0 takes a free one', 0),
+  port: whole('port', 8090, 'Port to listen on, up to 65535; 0 takes a free one', 0, 65_535),
   data: text('data', './nightshift-data', 'Folder for the database, files, scratch and bucket folders'),
   database: text('database', '', 'Database; none: a SQLite file in the data folder'),
   blobs: text('blobs', '', 'Folder for files and scratch; none: in the data folder'),

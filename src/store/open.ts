@@ -7,7 +7,7 @@ import { openSqlite } from './sqlite.ts'
 
 /** The database of a data folder, up to date. @throws {SchemaTooNew | DbUnavailable} */
 export async function openDatabase({ folder, clock }: { folder: string; clock: Clock }): Promise<Db> {
-  await mkdir(folder, { recursive: true })
+  await mkdir(folder, { recursive: true, mode: 0o700 })
   const db = openSqlite(join(folder, 'nightshift.db'), clock)
   try {
     await migrate(db, clock.now())

@@ -127,7 +127,11 @@ export function connect(path: string): Database.Database {
     connection.pragma('foreign_keys = ON')
     return connection
   } catch (error) {
-    throw translateError(error)
+    if (isBusy(error)) throw translateError(error)
+    const why = codeOf(error) || (error instanceof Error ? error.message : String(error))
+    throw new DbUnavailable(`The database ${path} cannot be opened: ${why}. Check that it is a database, and its rights.`, {
+      cause: error,
+    })
   }
 }
 

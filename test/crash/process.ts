@@ -1,9 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { poll } from '../conformance/follow.ts'
 import type { Door } from '../conformance/wire.ts'
 
@@ -32,16 +34,18 @@ export interface ServerOptions {
 
 const root = join(import.meta.dirname, '../..')
 
-const newest = (folder: string, ending: string): number =>
+const newest = (folder: string, isMeant: (name: string) => boolean): number =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith(ending))
+    .filter(isMeant)
     .reduce((latest, name) => Math.max(latest, statSync(join(folder, name)).mtimeMs), 0)
 
-/** How the program is run: as it was built, unless its source is newer than that. */
+/** How the program is run: as it was built (a build marks its end in `.built` and leaves alone what has not changed), unless its source is newer than that. */
 export function program(): readonly string[] {
   const built = join(root, 'dist/cli/main.js')
-  if (existsSync(built) && newest(join(root, 'dist'), '.js') > newest(join(root, 'src'), '.ts')) return [built]
-  return ['--import', 'tsx', join(root, 'src/cli/main.ts')]
+  const builtAt = existsSync(built) ? newest(join(root, 'dist'), (name) => name.endsWith('.js') || name === '.built') : 0
+  const changedAt = newest(join(root, 'src'), (name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
+  if (builtAt > changedAt) return [built]
+  return ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href, join(root, 'src/cli/main.ts')]
 }
 
 export async function freePort(): Promise<number> {

@@ -1,0 +1,171 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startSimulator, type SimulateOptions } from '../../src/app.ts'
+import { followToEnd, poll } from '../conformance/follow.ts'
+import { line, linesOf, model, times } from '../conformance/lines.ts'
+import { parseResults } from '../conformance/results.ts'
+import { create, getBatch, getContent, upload, type Batch } from '../conformance/wire.ts'
+import { expectFailure, openFolder, run, serve, start } from './program.ts'
+
+const simulated: Partial<SimulateOptions> = { models: [model], firstTokenMs: 0, tokenMs: 0 }
+let simulator: Awaited<ReturnType<typeof startSimulator>>
+let folder: Awaited<ReturnType<typeof openFolder>>
+let server: Awaited<ReturnType<typeof serve>>
+beforeAll(async () => {
+  simulator = await startSimulator(simulated)
+  folder = await openFolder()
+  server = await serve(folder.in('nightshift-data'), simulator.url)
+})
+afterAll(async () => {
+  await server[Symbol.asyncDispose]()
+  await simulator[Symbol.asyncDispose]()
+  await folder[Symbol.asyncDispose]()
+})
+
+/** As a user on the server's own machine: the server is found by its data folder. */
+const night = (...args: string[]) => run(args, { cwd: folder.path })
+const batchOf = (text: string): Batch => JSON.parse(text) as Batch
+
+/** A batch that has ended, made over HTTP. */
+async function endedBatch(text: string): Promise<Batch> {
+  const { id } = await create(server, { input_file_id: (await upload(server, text)).id })
+  return followToEnd(server, id)
+}
+
+async function hangingBatch(): Promise<string> {
+  const lines = linesOf(['[[hang]]'])
+  const { id } = await create(server, { input_file_id: (await upload(server, lines.text)).id })
+  await poll(
+    async () => simulator.stats().inFlight,
+    (n) => n === 1,
+    'a call hangs',
+  )
+  return id
+}
+
+test('create uploads a file, takes the endpoint from its first line, and tells the batch', async () => {
+  const url = '/v1/embeddings'
+  await writeFile(folder.in('e.jsonl'), linesOf(['', ''], { url }).text)
+  const made = await night('create', 'e.jsonl', '--json', '--metadata', 'team=night', '--metadata', 'why=a=b')
+  expect(made.code, made.err).toBe(0)
+  const batch = batchOf(made.out)
+  expect(batch).toMatchObject({ endpoint: url, completion_window: '24h', metadata: { team: 'night', why: 'a=b' } })
+  expect((await followToEnd(server, batch.id)).status).toBe('completed')
+})
+
+test('create --watch of an object ends with 0; of one with a line that failed with 3; of one that is refused with 1', async () => {
+  const bucket = folder.in('nightshift-data/buckets/default')
+  const endpoint = ['--endpoint', '/v1/chat/completions', '--watch']
+  await writeFile(join(bucket, 'good.jsonl'), linesOf(times(3)).text)
+  await writeFile(folder.in('some.jsonl'), linesOf(['', '[[400]]']).text)
+  await writeFile(folder.in('bad.jsonl'), `${line('a', 'x')}\nnonsense\n`)
+  const good = await night('create', 's3://default/good.jsonl', ...endpoint)
+  expect(good.code, good.err).toBe(0)
+  expect(good.out).toMatch(/^\S+ {2}completed$/m)
+  expect(good.out).toContain('3 completed, 0 failed, of 3')
+  expect(good.out).toContain('s3://default/good-output.jsonl')
+  expect(await readdir(bucket)).toContain('good-output.jsonl')
+  expect(good.err, 'progress in plain lines').toMatch(/^completed: 3 of 3 lines/m)
+  const some = await night('create', 'some.jsonl', '--watch', '--json')
+  expect([some.code, some.err]).toEqual([3, ''])
+  expect(batchOf(some.out).request_counts).toEqual({ total: 2, completed: 1, failed: 1 })
+  const bad = await night('create', 'bad.jsonl', '--watch')
+  expect(bad.code).toBe(1)
+  expect(bad.out).toMatch(/^ +line 2: .*invalid_json_line/m)
+})
+
+test('get and list tell batches in words and as JSON', async () => {
+  const first = await endedBatch(linesOf(times(2)).text)
+  const second = await endedBatch(linesOf(['[[400]]']).text)
+  const [words, json, listed, page, older] = await Promise.all([
+    night('get', first.id),
+    night('get', first.id, '--json'),
+    night('list'),
+    night('list', '--json', '--limit', '1'),
+    night('list', '--json', '--limit', '1', '--after', second.id),
+  ])
+  expect([words, json, listed, page, older].map(({ code }) => code)).toEqual([0, 0, 0, 0, 0])
+  expect(words.out).toContain(`${first.id}  completed`)
+  expect(words.out).toContain('2 completed, 0 failed, of 2')
+  expect(batchOf(json.out)).toEqual(first)
+  const rows = listed.out.split('\n')
+  expect(rows[0]).toMatch(/^ID +STATUS +CREATED +LINES +MODEL$/)
+  expect(rows[1]).toMatch(new RegExp(`^${second.id} +completed +\\S+ \\S+ +0\\+1/1 +${model}$`))
+  expect(rows[2]).toContain(first.id)
+  const idsOf = (text: string) => (JSON.parse(text) as { data: Batch[] }).data.map(({ id }) => id)
+  expect([idsOf(page.out), idsOf(older.out)]).toEqual([[second.id], [first.id]])
+})
+
+test('results are fetched into whole files, or to standard output, and the exit code says whether all went well', async () => {
+  const good = await endedBatch(linesOf(times(3)).text)
+  const some = await endedBatch(linesOf(['', '[[400]]']).text)
+  const fetched = await night('results', some.id, '--json')
+  expect(fetched.code, fetched.err).toBe(3)
+  const files = [`${some.id}_output.jsonl`, `${some.id}_error.jsonl`]
+  expect(JSON.parse(fetched.out)).toEqual({ id: some.id, status: 'completed', files })
+  const kept = await Promise.all(files.map((name) => readFile(folder.in(name), 'utf8')))
+  expect(kept).toEqual([await getContent(server, some.output_file_id ?? ''), await getContent(server, some.error_file_id ?? '')])
+  const piped = await night('results', good.id, '--to', '-')
+  expect([piped.code, piped.err]).toEqual([0, ''])
+  expect(parseResults(piped.out)).toHaveLength(3)
+  const names = await readdir(folder.path)
+  expect(names.filter((name) => name.endsWith('.part'))).toEqual([])
+  expectFailure(await night('results', good.id, '--to', 'none'), 1, 'The folder none cannot be written', '--to')
+})
+
+test('a batch that runs has no results yet; cancel ends it, watch tells so with 1, and its results can be fetched', async () => {
+  const id = await hangingBatch()
+  expectFailure(await night('results', id), 1, `is in_progress`, `nightshift watch ${id}`)
+  const cancelled = await night('cancel', id, '--json')
+  expect(cancelled.code, cancelled.err).toBe(0)
+  expect(['cancelling', 'cancelled']).toContain(batchOf(cancelled.out).status)
+  const watched = await night('watch', id)
+  expect(watched.code, watched.err).toBe(1)
+  expect(watched.out).toContain(`${id}  cancelled`)
+  const fetched = await night('results', id)
+  expect([fetched.code, fetched.out]).toEqual([1, `${id}_error.jsonl\n`])
+  expect(parseResults(await readFile(folder.in(`${id}_error.jsonl`), 'utf8'))[0]?.error?.code).toBe('batch_cancelled')
+  expectFailure(await night('cancel', (await endedBatch(linesOf(['']).text)).id), 1, /cancel/i)
+})
+
+test('watch leaves the batch alone when the watcher is stopped', async () => {
+  const id = await hangingBatch()
+  await using watching = start(['watch', id], { cwd: folder.path })
+  await poll(
+    async () => watching.err(),
+    (text) => text.includes('in_progress'),
+    'it watches',
+  )
+  watching.signal('SIGINT')
+  await watching.ended
+  expect((await getBatch(server, id)).status).toBe('in_progress')
+  expect((await night('cancel', id)).code).toBe(0)
+  await followToEnd(server, id)
+})
+
+test('what the caller got wrong is told in a sentence, by its exit code', async () => {
+  const none = '00000000-0000-7000-8000-000000000000'
+  await writeFile(folder.in('unsaid.jsonl'), '{"custom_id":"a"}\n')
+  const ends = await Promise.all([
+    night('get', none),
+    night('results', none),
+    night('create', 'none.jsonl'),
+    night('create', 'none.jsonl', '--endpoint', '/v1/chat/completions'),
+    night('create', 'unsaid.jsonl'),
+    night('create', 'e.jsonl', '--metadata', 'team'),
+    night('get'),
+    night('list', '--url', server.baseUrl, '--key', 'ns-wrong'),
+  ])
+  const expected = [
+    [1, 'No batch found'],
+    [1, 'No batch found'],
+    [2, 'none.jsonl cannot be read'],
+    [2, 'none.jsonl cannot be read'],
+    [2, '--endpoint /v1/chat/completions'],
+    [2, "--metadata takes name=value, not 'team'"],
+    [2, "missing required argument 'id'"],
+    [1, /key/],
+  ] as const
+  for (const [i, [code, says]] of expected.entries()) expectFailure(ends[i]!, code, says)
+})

@@ -1,0 +1,108 @@
+import { stat } from 'node:fs/promises'
+import { expect, test } from 'vitest'
+import { startSimulator } from '../../src/app.ts'
+import { poll } from '../conformance/follow.ts'
+import { call } from '../conformance/wire.ts'
+import { expectFailure, openFolder, run, serve } from './program.ts'
+
+/** A folder from which the operator's commands are given: its `nightshift-data` is theirs. */
+async function open() {
+  const folder = await openFolder()
+  const night = (...args: string[]) => run(args, { cwd: folder.path })
+  return {
+    ...folder,
+    data: folder.in('nightshift-data'),
+    night,
+    async json<T>(...args: string[]): Promise<T> {
+      const { code, out, err } = await night(...args, '--json')
+      expect(code, err).toBe(0)
+      return JSON.parse(out) as T
+    },
+  }
+}
+
+interface Key {
+  readonly id: string
+  readonly key: string
+  readonly name: string
+  readonly hint: string
+  readonly revokedAt: number | null
+}
+
+test.concurrent('beside a running server a key is made, shown once, used, and revoked for good', async () => {
+  await using opened = await open()
+  const { data, night, json } = opened
+  await using server = await serve(data, 'http://127.0.0.1:1')
+  const made = await json<Key>('keys', 'create', '--name', 'laptop')
+  const statusWith = async (key: string) => (await call({ ...server, key }, 'GET', '/v1/batches')).status
+  expect(made.key).toMatch(/^ns-/)
+  expect(await statusWith(made.key)).toBe(200)
+  const listed = await night('keys', 'list')
+  expect(listed.out).toMatch(new RegExp(`^${made.id} .*laptop +${made.hint}\\.\\.\\.`, 'm'))
+  expect(listed.out, 'shown once').not.toContain(made.key)
+  const revoked = await night('keys', 'revoke', made.id)
+  expect([revoked.code, revoked.out]).toEqual([0, `revoked ${made.id}\n`])
+  // A server remembers a key for two seconds.
+  await poll(
+    () => statusWith(made.key),
+    (status) => status === 401,
+    'the key is refused',
+  )
+  expect(await statusWith(server.key), 'the other stays').toBe(200)
+  expect((await json<Key[]>('keys', 'list')).find(({ id }) => id === made.id)?.revokedAt).toBeTypeOf('number')
+  expectFailure(await night('keys', 'revoke', made.id), 1, 'was revoked before')
+})
+
+test.concurrent('a key is alone on standard output, so that a script can take it', async () => {
+  await using opened = await open()
+  const { night, json } = opened
+  await night('projects', 'create', 'team')
+  const { code, out, err } = await night('keys', 'create', '--project', 'team')
+  expect(code).toBe(0)
+  expect(out).toMatch(/^ns-\S+\n$/)
+  expect(err).toContain('shown this once')
+  expect(await json<Key[]>('keys', 'list', '--project', 'team')).toHaveLength(1)
+  expectFailure(await night('keys', 'create', '--project', 'none'), 1, 'nightshift projects create none')
+  expectFailure(await night('keys', 'list', '--project', 'none'), 1, "There is no project 'none'")
+})
+
+test.concurrent('a project is made once, with a bucket folder of its own', async () => {
+  await using opened = await open()
+  const { night, json } = opened
+  const made = await json<{ id: string; name: string }>('projects', 'create', 'team')
+  expectFailure(await night('projects', 'create', 'team'), 1, "There is a project 'team' already")
+  expect((await night('projects', 'list')).out).toMatch(new RegExp(`^${made.id} +team `, 'm'))
+  const [grant, ...more] = await json<{ bucket: string; projectId: string; place: string }[]>('buckets', 'list')
+  expect(more).toEqual([])
+  expect(grant).toMatchObject({ bucket: made.id, projectId: made.id })
+  expect((await stat(grant?.place ?? '')).isDirectory()).toBe(true)
+})
+
+test.concurrent('the project "default" may be made before the first start, which goes on with it', async () => {
+  await using opened = await open()
+  const { data, night, json } = opened
+  const made = await night('projects', 'create', 'default')
+  expect(made.code, made.err).toBe(0)
+  expect((await stat(data)).mode & 0o077, 'the data folder is its owner’s alone').toBe(0)
+  await using server = await serve(data, 'http://127.0.0.1:1')
+  expect((await call(server, 'GET', '/v1/batches')).status).toBe(200)
+  const [project, ...more] = await json<{ isDefault: boolean }[]>('projects', 'list')
+  expect([project?.isDefault, more]).toEqual([true, []])
+  expect((await json<{ bucket: string }[]>('buckets', 'list')).map(({ bucket }) => bucket)).toEqual(['default'])
+})
+
+test.concurrent('backends list asks each of them, and ends with 1 if one does not tell its models', async () => {
+  await using opened = await open()
+  const { night, json } = opened
+  await using simulator = await startSimulator({ models: ['a', 'b'] })
+  const [good, some] = await Promise.all([
+    night('backends', 'list', '--backend', simulator.url),
+    night('backends', 'list', '--backend', simulator.url, '--backend', 'http://127.0.0.1:1'),
+  ])
+  expect([good.code, some.code]).toEqual([0, 1])
+  expect(good.out).toMatch(/a, b$/m)
+  expect(some.out).toMatch(/^http:\/\/127\.0\.0\.1:1 +\(it cannot be reached/m)
+  expect(await json<object[]>('backends', 'list', '--backend', simulator.url)).toEqual([
+    { url: simulator.url, told: { kind: 'models', models: ['a', 'b'] } },
+  ])
+})

@@ -1,0 +1,98 @@
+import { stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { startSimulator } from '../../src/app.ts'
+import { followToEnd, poll } from '../conformance/follow.ts'
+import { linesOf, model, times } from '../conformance/lines.ts'
+import { readResults } from '../conformance/results.ts'
+import { create, getBatch, upload } from '../conformance/wire.ts'
+import { freePort } from '../crash/process.ts'
+import { openFolder, serve } from './program.ts'
+
+const simulated = { models: [model], firstTokenMs: 0, tokenMs: 0 }
+
+test.concurrent(
+  'a server whose backend is away starts and says so; its batches wait, and run when the backend comes up',
+  async () => {
+    await using folder = await openFolder()
+    const port = await freePort()
+    await using server = await serve(folder.in('data'), `http://127.0.0.1:${port}`)
+    const readiness = async () => {
+      const response = await fetch(`${server.baseUrl}/readyz`)
+      return [response.status, await response.text()] as const
+    }
+    const [status, why] = await poll(readiness, ([, text]) => text.includes('ECONNREFUSED'), 'it says why it is not ready')
+    expect(status).toBe(503)
+    expect(why).toContain(`backend http://127.0.0.1:${port}`)
+    const lines = linesOf(times(5))
+    const { id } = await create(server, { input_file_id: (await upload(server, lines.text)).id })
+    expect(['validating', 'in_progress']).toContain((await getBatch(server, id)).status)
+    await using _ = await startSimulator({ ...simulated, port })
+    const batch = await followToEnd(server, id)
+    expect(batch.status).toBe('completed')
+    await readResults(server, batch, lines.customIds)
+    expect((await readiness())[0]).toBe(200)
+  },
+)
+
+test.concurrent('asked to end it ends with 0, by the user with 130, and each time it starts again', async () => {
+  await using folder = await openFolder()
+  for (const [name, expected] of [
+    ['SIGTERM', 0],
+    ['SIGINT', 130],
+  ] as const) {
+    await using server = await serve(folder.in('data'), 'http://127.0.0.1:1')
+    server.signal(name)
+    expect((await server.ended).code, server.err()).toBe(expected)
+  }
+})
+
+test.concurrent('asked to end it waits for open calls; asked again it ends at once', async () => {
+  await using folder = await openFolder()
+  await using simulator = await startSimulator(simulated)
+  await using server = await serve(folder.in('data'), simulator.url, { flags: ['--grace', '10m'] })
+  await create(server, { input_file_id: (await upload(server, linesOf(['[[hang]]']).text)).id })
+  await poll(
+    async () => simulator.stats().inFlight,
+    (n) => n === 1,
+    'a call hangs',
+  )
+  server.signal('SIGTERM')
+  let ended: number | null | undefined
+  void server.ended.then(({ code }) => (ended = code))
+  await poll(
+    async () => (server.signal('SIGTERM'), ended),
+    (code) => code !== undefined,
+    'the end',
+  )
+  expect(ended, 'not 0: it was told twice').toBe(143)
+})
+
+test.concurrent('a pipe gets no key, and no log has a key or what a line says', async () => {
+  await using folder = await openFolder()
+  await using simulator = await startSimulator(simulated)
+  const backendKey = 'sk-of-the-backend'
+  const data = folder.in('data')
+  await using server = await serve(data, simulator.url, {
+    flags: ['--log-level', 'debug', '--attempts', '2', '--backoff-base', '1ms'],
+    env: { NIGHTSHIFT_BACKEND_KEY: backendKey },
+  })
+  expect(server.err()).toContain(`Its key is in ${join(data, 'credentials.json')}`)
+  expect((await stat(join(data, 'credentials.json'))).mode & 0o777).toBe(0o600)
+  expect((await stat(data)).mode & 0o077, 'the data folder is its owner’s alone').toBe(0)
+
+  const good = linesOf(['', '[[400]]', '[[500]]', '[[garbage]]', '[[reset]]'])
+  const batch = await create(server, { input_file_id: (await upload(server, good.text)).id })
+  const doubled = linesOf(times(2))
+  const refused = await create(server, { input_file_id: (await upload(server, doubled.text.replaceAll('line-1', 'line-0'))).id })
+  await writeFile(join(data, 'buckets/default/secret-name.jsonl'), `${good.mark} is not JSON\n`)
+  const broken = await create(server, { input_file_id: 's3://default/secret-name.jsonl' })
+  expect((await followToEnd(server, batch.id)).request_counts).toEqual({ total: 5, completed: 1, failed: 4 })
+  expect((await followToEnd(server, refused.id)).status).toBe('failed')
+  expect((await followToEnd(server, broken.id)).status).toBe('failed')
+  await fetch(`${server.baseUrl}/v1/batches?key=${server.key}`, { headers: { authorization: `Bearer ${server.key}x` } })
+  server.signal('SIGTERM')
+  const { out, err } = await server.ended
+  expect(err, 'there is a log').toContain('batch published')
+  for (const secret of [server.key, backendKey, good.mark, doubled.mark]) expect(out + err).not.toContain(secret)
+})
