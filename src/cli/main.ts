@@ -66,13 +66,15 @@ program
       )
     }),
   )
+/** A file of one's own has no limits but those that one sets. */
+const runDefaults = { NIGHTSHIFT_MAX_BATCH_LINES: '100000000', NIGHTSHIFT_MAX_FILE_BYTES: '100TB', NIGHTSHIFT_LOG_LEVEL: 'warn' }
 withSettings(
   add('run <file>', 'one file through the backends without a server; stopped or killed, the same command goes on')
     .option('--restart', 'begin anew')
     .option('--endpoint <url>', 'what the lines are for'),
 ).action(
   act((t, f, [file = '']) =>
-    run(t, settingsOf({ maxBatchLines: '100000000', maxFileBytes: '100TB', logLevel: 'warn', ...f }, env), file, {
+    run(t, settingsOf(f, { ...runDefaults, ...env }), file, {
       restart: f.restart === true,
       ...(typeof f.endpoint === 'string' ? { endpoint: f.endpoint } : {}),
     }),

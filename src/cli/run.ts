@@ -4,7 +4,7 @@ import type { Settings } from '../config.ts'
 import { endpointOf } from './create.ts'
 import { exit, Failure, type Exit } from './failure.ts'
 import { openProgress } from './progress.ts'
-import { onStop } from './stopping.ts'
+import { onStop, stoppingWords } from './stopping.ts'
 import type { Terminal } from './terminal.ts'
 
 /** One file through the backends, without a server. */
@@ -24,7 +24,7 @@ export async function run(
       'The first line names no url. Say which endpoint the lines are for: --endpoint /v1/chat/completions',
       exit.usage,
     )
-  const stopping = onStop()
+  const stopping = onStop(() => t.err(stoppingWords(settings.grace)))
   const progress = openProgress(t)
   try {
     const { batch, output, error } = await runFile(

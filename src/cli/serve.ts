@@ -1,12 +1,12 @@
 import { startServe } from '../app.ts'
 import type { Settings } from '../config.ts'
 import { exit, type Exit } from './failure.ts'
-import { onStop } from './stopping.ts'
+import { onStop, stoppingWords } from './stopping.ts'
 import type { Terminal } from './terminal.ts'
 
 /** API and worker, until stopped. */
 export async function serve(t: Terminal, settings: Settings): Promise<Exit> {
-  const stopping = onStop()
+  const stopping = onStop(() => t.err(stoppingWords(settings.grace)))
   const app = await startServe(settings)
   t.err(`Nightshift listens on ${app.url}\n`)
   if (settings.backends.length === 0) t.err('No backend is set: batches wait. Give one with --backend URL.\n')

@@ -1,12 +1,18 @@
-/** The first SIGINT or SIGTERM asks to stop; the second ends the process at once. */
-export function onStop(): { readonly signal: AbortSignal; readonly by: () => NodeJS.Signals | null } {
+import { formatTime } from '../config/units.ts'
+
+/** The first SIGINT or SIGTERM asks to stop, and `said` may tell what happens now; the second ends the process at once. */
+export function onStop(said: () => void = () => {}): { readonly signal: AbortSignal; readonly by: () => NodeJS.Signals | null } {
   const controller = new AbortController()
   let by: NodeJS.Signals | null = null
   for (const name of ['SIGINT', 'SIGTERM'] as const)
     process.on(name, () => {
       if (by !== null) process.exit(name === 'SIGINT' ? 130 : 143)
       by = name
+      said()
       controller.abort()
     })
   return { signal: controller.signal, by: () => by }
 }
+
+export const stoppingWords = (graceMs: number): string =>
+  `Stopping: open calls have ${formatTime(graceMs)} to end. Once more to end at once.\n`

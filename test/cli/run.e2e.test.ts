@@ -23,6 +23,7 @@ async function openRun(lines: Pick<Lines, 'text'>) {
         .split('\n')
         .map((text) => (JSON.parse(text) as { custom_id: string }).custom_id),
     run: (...more: string[]) => run([...args, ...more], { cwd }),
+    runWith: (env: Record<string, string>) => run(args, { cwd, env }),
     /** Until so many results are saved, and the one line that is left hangs. */
     async startHanging(saved: number) {
       const before = simulator.stats().requests
@@ -182,4 +183,12 @@ test.concurrent('what cannot be run is refused with 2 before anything is made', 
   expectFailure(unsaid, 2, '--endpoint /v1/chat/completions')
   expectFailure(nowhere, 2, '--backend http')
   expect(await it.names()).toEqual(['a.jsonl'])
+})
+
+test.concurrent('it has no limit of lines but the one that is set', async () => {
+  await using files = await openRun(linesOf(times(3)))
+  const limited = await files.runWith({ NIGHTSHIFT_MAX_BATCH_LINES: '2' })
+  expect(limited.code).toBe(1)
+  expect(limited.err).toContain('at most 2 are allowed')
+  expect((await files.run()).code).toBe(0)
 })
