@@ -1,5 +1,6 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { endingOf, readHead } from './answer.ts'
+import { endingOf, readHead, usageIn } from './answer.ts'
 
 const ending = (status: number, ...body: (string | Buffer)[]) => {
   const all = endingOf({ kind: 'answered', status, requestId: 'r', retryAfterMs: null, body: body.map((b) => Buffer.from(b)) })
@@ -24,6 +25,37 @@ test('usage is read on the way, of good answers only', () => {
   const text = '{"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}'
   expect(ending(200, text)).toMatchObject({ usage: { inputTokens: 3, outputTokens: 4, totalTokens: 7 } })
   expect(ending(400, text)).toMatchObject({ usage: { totalTokens: 0 } })
+})
+
+test('a short answer, which is looked through, tells the same as a long one, which is parsed', () => {
+  const usage = fc.record(
+    {
+      prompt_tokens: fc.oneof(fc.integer(), fc.jsonValue()),
+      output_tokens: fc.nat(),
+      total_tokens: fc.nat(),
+      input_tokens_details: fc.jsonValue(),
+    },
+    { requiredKeys: [] },
+  )
+  const key = fc.constantFrom('"usage"', '"us\\u0061ge"', '"usagf"', '"model"', '"x\\n"')
+  const member = fc.tuple(key, fc.oneof(usage, fc.jsonValue())).map(([name, value]) => `${name} : ${JSON.stringify(value)}`)
+  const object = fc.array(member, { maxLength: 4 }).map((members) => `{${members.join(' ,')}}`)
+  const text = fc.oneof(
+    object,
+    object,
+    fc.json(),
+    object.map((o) => `[${o}]`),
+  )
+  const broken = fc
+    .tuple(text, fc.nat(), fc.string({ maxLength: 1 }))
+    .map(([t, n, c]) => t.slice(0, n % (t.length + 1)) + c + t.slice((n % (t.length + 1)) + 1))
+  fc.assert(
+    fc.property(fc.oneof(text, broken), (short) => {
+      fc.pre(Buffer.byteLength(short) <= 2048)
+      expect(usageIn(Buffer.from(short))).toEqual(usageIn(Buffer.from(short + ' '.repeat(2048))))
+    }),
+    { numRuns: 2000 },
+  )
 })
 
 test.each(['', 'ok', '<html>', '{"a":1', '{"a":"x\ny"}', '{} {}', 'NaN'])('a 2xx that is not JSON is no result: %j', (text) => {

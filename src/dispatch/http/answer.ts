@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import type { Answered, Ending } from '../../domain/outcome.ts'
+import { scanJson } from '../../domain/json-scan.ts'
 import { parseRetryAfter } from '../../domain/retry.ts'
-import { noUsage, readUsage } from '../../domain/usage.ts'
+import { noUsage, readUsage, type Usage } from '../../domain/usage.ts'
 
 /** What of an answer's headers matters. */
 export interface Head {
@@ -32,10 +33,9 @@ export function readHead(raw: readonly Buffer[], now: () => number): Head {
 export function endingOf({ status, requestId, body }: Answered): Ending {
   const [only] = body
   const bytes = withoutBom(body.length === 1 && only ? only : Buffer.concat(body))
-  const json = parse(bytes)
+  const usage = usageIn(bytes)
   const good = status >= 200 && status < 300
-  if (json)
-    return { kind: 'answered', status, requestId, body: [onOneLine(bytes)], usage: good ? readUsage(json.value) : noUsage }
+  if (usage) return { kind: 'answered', status, requestId, body: [onOneLine(bytes)], usage: good ? usage : noUsage }
   if (good)
     return {
       kind: 'unanswered',
@@ -48,13 +48,45 @@ export function endingOf({ status, requestId, body }: Answered): Ending {
 const withoutBom = (bytes: Buffer): Buffer =>
   bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes
 
-function parse(bytes: Buffer): { readonly value: unknown } | null {
+/** Up to here it is cheaper to look through the bytes than to make values of all of them; of long texts the parser is quicker, which is native. */
+const scannedBytes = 2048
+
+/** The usage that an answer tells; null: it is not UTF-8 JSON. */
+export function usageIn(bytes: Buffer): Usage | null {
   if (!isUtf8(bytes)) return null
+  if (bytes.length <= scannedBytes) return scannedUsage(bytes)
   try {
-    return { value: JSON.parse(bytes.toString()) }
+    return readUsage(JSON.parse(bytes.toString()))
   } catch {
     return null
   }
+}
+
+function scannedUsage(bytes: Buffer): Usage | null {
+  let isUsage = false
+  let [from, to] = [0, 0]
+  const scanned = scanJson(bytes, 0, bytes.length, {
+    key(depth, start, end) {
+      if (depth === 1) isUsage = names(bytes, start, end, usageKey)
+    },
+    value(depth, start, end) {
+      if (depth === 1 && isUsage) [from, to] = [start, end]
+    },
+  })
+  if (scanned === 'invalid') return null
+  return to === 0 ? noUsage : readUsage({ usage: JSON.parse(bytes.toString('utf8', from, to)) as unknown })
+}
+
+const usageKey = Buffer.from('"usage"')
+
+/** Is it this key, as it is or in escapes? */
+function names(bytes: Buffer, start: number, end: number, key: Buffer): boolean {
+  let same = end - start === key.length
+  for (let i = start; i < end; i++) {
+    if (bytes[i] === 0x5c) return JSON.parse(bytes.toString('utf8', start, end)) === JSON.parse(key.toString())
+    if (same && bytes[i] !== key[i - start]) same = false
+  }
+  return same
 }
 
 const lf = 10
