@@ -161,6 +161,7 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
       version,
       limits: {
         maxFileBytes: settings.maxFileBytes,
+        idleMs: settings.idleTimeout,
         endpoints: offeredEndpoints(settings.backends.map((b) => b.endpoints)),
         windows: settings.windows,
         fileMs: settings.fileExpiry,

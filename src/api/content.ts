@@ -8,6 +8,7 @@ import { parseFileId } from '../domain/ids.ts'
 import { listGrants } from '../store/buckets.ts'
 import { findFile } from '../store/files.ts'
 import type { ApiParts } from './parts.ts'
+import { endStalledDownload } from './stalls.ts'
 
 /** Bytes that can be streamed from anywhere within. */
 interface Content {
@@ -62,6 +63,7 @@ export async function sendContent(
   const first = await source.next().catch((error: unknown) => {
     throw error instanceof BlobMissing ? noSuchFile(id) : error // NOTE: deleted between the look and the reading
   })
+  endStalledDownload(reply.raw, parts.clock, parts.limits.idleMs)
   reply.raw.once('close', () => void source.return?.().catch(() => {})) // NOTE: a client may go before the first byte was asked of it
   return reply.send(Readable.from(from(first, source), { objectMode: false }))
 }

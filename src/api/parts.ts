@@ -22,6 +22,8 @@ export interface ApiParts {
 
 export interface ApiLimits {
   readonly maxFileBytes: number
+  /** How long the sender of an upload, or the reader of a download, may stand still. */
+  readonly idleMs: number
   /** The urls of endpoints that a batch may name. */
   readonly endpoints: readonly string[]
   /** Completion windows that may be asked for. */

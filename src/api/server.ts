@@ -12,8 +12,6 @@ import { operationRoutes } from './operations.ts'
 import type { ApiParts } from './parts.ts'
 
 const bodyBytes = 1024 * 1024
-/** A connection on which not a byte moves for so long, in either direction, is closed. */
-const idleMs = 120_000
 
 /** The HTTP API: the same handlers under `/v1` and `/{project_id}/v1` (D1); every answer has its request id, every error its envelope. */
 export async function makeApi(parts: ApiParts): Promise<FastifyInstance> {
@@ -22,8 +20,7 @@ export async function makeApi(parts: ApiParts): Promise<FastifyInstance> {
   const app = fastify({
     logger: false,
     bodyLimit: bodyBytes,
-    requestTimeout: 0, // NOTE: a big upload takes its time; what ends it is standing still
-    connectionTimeout: idleMs,
+    requestTimeout: 0, // NOTE: a big upload takes its time; what ends it is standing still (stalls.ts)
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 8192, ignoreTrailingSlash: true },
     genReqId: newId,

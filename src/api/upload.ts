@@ -15,6 +15,7 @@ import { makeFileId } from '../domain/ids.ts'
 import { insertFile, type StoredFile } from '../store/files.ts'
 import { announceUpload, dropUpload, endUpload, renewUploads } from '../store/uploads.ts'
 import type { ApiParts } from './parts.ts'
+import { endStalledUpload } from './stalls.ts'
 
 const purposes = ['assistants', 'batch', 'fine-tune', 'vision', 'user_data', 'evals']
 const announcedMs = 600_000
@@ -44,6 +45,7 @@ export async function receiveUpload(parts: ApiParts, request: FastifyRequest): P
     () => void renewUploads(db, id, clock.now() + announcedMs).catch(() => {}),
     announcedMs / 4,
   ).unref()
+  const moved = endStalledUpload(request.raw, clock, parts.limits.idleMs)
   try {
     for await (const part of request.parts({ limits: { fileSize: Infinity, files: 1, fields: 20, fieldSize: 10_000 } })) {
       if (part.type === 'field') fields.set(part.fieldname, String(part.value))
@@ -69,6 +71,7 @@ export async function receiveUpload(parts: ApiParts, request: FastifyRequest): P
     throw error
   } finally {
     clearInterval(renewing)
+    moved()
   }
 }
 

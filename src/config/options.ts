@@ -86,6 +86,7 @@ export const options = {
   connectTimeout: time('timeouts.connect', 5 * s, 'Time to connect to a backend'),
   firstByteTimeout: time('timeouts.firstByte', 600 * s, 'Time until an answer begins'),
   answerTimeout: time('timeouts.answer', 1800 * s, 'Time until an answer is whole'),
+  idleTimeout: time('timeouts.idle', 120 * s, 'Time that an upload or a download may stand still'),
   lease: time('lease.length', 15 * s, 'How long a worker holds a shard without renewing'),
   leaseRenew: time('lease.renew', 5 * s, 'How often a worker renews what it holds'),
   flushEvery: time('flush.every', s, 'How often results are saved'),

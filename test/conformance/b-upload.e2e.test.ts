@@ -162,3 +162,25 @@ test.skipIf(isRemote)(
     )
   },
 )
+
+test.skipIf(isRemote)('27: an upload that stands still is ended, and leaves nothing', async () => {
+  await using subject = await openLocal({ idleTimeout: '400ms' })
+  const before = await bytesUnder(subject.data)
+  const ended = await new Promise<string>((resolve) => {
+    const upload = httpRequest(`${subject.baseUrl}/v1/files`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${subject.key}`, 'content-type': 'multipart/form-data; boundary=b' },
+    })
+    upload.on('response', ({ statusCode }) => resolve(`${statusCode}`))
+    upload.on('error', () => resolve('closed'))
+    upload.write('--b\r\ncontent-disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n')
+    upload.write(`${line('a', 'x'.repeat(3 * megabytes))}\n`)
+  })
+  expect(ended).toBe('closed')
+  await poll(
+    () => bytesUnder(subject.data),
+    (bytes) => bytes - before < megabytes,
+    'the upload leaves the disk',
+  )
+  expect((await upload(subject, threeLines().text)).status).toBe('processed')
+})
