@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { readdirSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'libsql'
@@ -11,6 +11,7 @@ import { loadSettings } from '../../src/config.ts'
 import type { OptionName } from '../../src/config/options.ts'
 import { systemClock, type Clock } from '../../src/kit/clock.ts'
 import { Stopped } from '../../src/domain/stop.ts'
+import { namesUnder } from '../support/names-under.ts'
 import { controlOf, startScriptedBackend } from './scripted-backend.ts'
 import type { Subject } from './subject.ts'
 
@@ -91,7 +92,7 @@ async function secondProject({ db }: App, clock: Clock, data: string): Promise<{
 /** The size of everything in a folder. */
 export async function bytesUnder(folder: string): Promise<number> {
   let bytes = 0
-  for (const name of await readdir(folder, { recursive: true })) {
+  for (const name of await namesUnder(folder)) {
     bytes += await stat(join(folder, name)).then(
       (of) => (of.isFile() ? of.size : 0),
       () => 0, // NOTE: it went away meanwhile

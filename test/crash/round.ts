@@ -10,6 +10,7 @@ import { line, linesOf, type Lines } from '../conformance/lines.ts'
 import { readResults } from '../conformance/results.ts'
 import { controlOf, startScriptedBackend, type BackendControl } from '../conformance/scripted-backend.ts'
 import { create, getBatch, listFiles, upload, type Batch, type Door } from '../conformance/wire.ts'
+import { namesUnder } from '../support/names-under.ts'
 import { chooseMoments, comes, type Moment, type Sight } from './moments.ts'
 import { startProcess, type ServerProcess } from './process.ts'
 import { randomFrom } from './random.ts'
@@ -162,9 +163,7 @@ async function expectFewSentAgain(control: BackendControl, { lines, slowMs }: Ru
 /** Of what the server wrote for itself nothing stays once the batches have ended: no scratch, no temporary file, nothing beside the results. */
 async function expectNothingLeft({ data }: ServerProcess, running: readonly Running[]): Promise<void> {
   const left = async () =>
-    (await readdir(data, { recursive: true, encoding: 'utf8' })).filter(
-      (name) => running.some(({ id }) => name.includes(`${id}/`)) || /(^|\/)\.tmp\/./.test(name),
-    )
+    (await namesUnder(data)).filter((name) => running.some(({ id }) => name.includes(`${id}/`)) || /(^|\/)\.tmp\/./.test(name))
   await poll(left, (names) => names.length === 0, 'scratch and temporary files go', 15_000)
   for (const { objects, seen } of running) {
     if (objects === null) continue
