@@ -132,7 +132,7 @@ describe.each([
     async function* read(): AsyncGenerator<Buffer> {
       opened++
       try {
-        for (; given < 1000; given++) yield bytes
+        for (; given < 10_000; given++) yield bytes
       } finally {
         close()
       }
@@ -142,7 +142,7 @@ describe.each([
     await closed
     expect(errorsOf(result).map((e) => e.code)).toEqual(['file_too_large'])
     expect(opened).toBe(1)
-    expect(given).toBeLessThan(100)
+    expect(given).toBeLessThan(1000) // NOTE: what stands in the buffers of the unpacker is read, and Node 24 has bigger ones
   })
 })
 
