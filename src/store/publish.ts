@@ -4,7 +4,7 @@ import type { Db } from './db.ts'
 import { insertFile, type StoredFile } from './files.ts'
 import { sameName, type OutputName } from './outputs.ts'
 import { sumColumns, sumValues } from './sums.ts'
-import { endUpload, walkOwner } from './uploads.ts'
+import { endUpload, resultsLapsed, walkOwner } from './uploads.ts'
 
 export type Terminal = Extract<BatchStatus, 'completed' | 'expired' | 'cancelled'>
 
@@ -40,8 +40,7 @@ export function publishBatch(db: Db, batch: Batch, fence: number, p: Publication
     if (rows.length === 0) return false
     for (const file of p.files) {
       await insertFile(tx, file)
-      if (!(await endUpload(tx, file.blob, walkOwner(batch.id, fence))))
-        throw new Error('the results were written too slowly, and their announcement has lapsed; they are written again')
+      if (!(await endUpload(tx, file.blob, walkOwner(batch.id, fence)))) throw resultsLapsed()
     }
     const reserved = await tx.query(`select store, bucket, key, kind from outputs where batch_id = $1`, [batch.id])
     for (const row of reserved) {

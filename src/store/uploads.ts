@@ -26,6 +26,10 @@ export async function endUpload(tx: Queries, blob: string, owner: string): Promi
   return (await tx.query(`delete from uploads where blob = $1 and owner = $2 returning blob`, [blob, owner])).length === 1
 }
 
+/** The results of a walk are no longer announced: whoever removes blobs may have been at them. */
+export const resultsLapsed = (): Error =>
+  new Error('the results were written too slowly, and their announcement has lapsed; they are written again')
+
 /** Is the announcement still its owner's? */
 export async function isAnnounced(db: Queries, blob: string, owner: string): Promise<boolean> {
   return (await db.query(`select 1 as one from uploads where blob = $1 and owner = $2`, [blob, owner])).length === 1

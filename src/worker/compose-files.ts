@@ -2,7 +2,7 @@ import type { Batch } from '../domain/batch.ts'
 import { joinSignals } from '../kit/abort.ts'
 import { makeFileId } from '../domain/ids.ts'
 import type { StoredFile } from '../store/files.ts'
-import { announceUpload, isAnnounced, renewUploads, walkOwner } from '../store/uploads.ts'
+import { announceUpload, isAnnounced, renewUploads, resultsLapsed, walkOwner } from '../store/uploads.ts'
 import type { Placed, Results } from './results.ts'
 import { outputBlobName } from './names.ts'
 import type { WorkerParts } from './parts.ts'
@@ -67,7 +67,7 @@ async function writeFile(
   const bytes = await files.put(blob, lines(signal), signal)
   if (!(await isAnnounced(db, blob, owner))) {
     await files.delete([blob]) // NOTE: the janitor has been at it before it was there
-    throw new Error('the results were written too slowly, and their announcement has lapsed; they are written again')
+    throw resultsLapsed()
   }
   const createdAt = clock.now()
   const keptMs = batch.outputExpiresSeconds === null ? settings.outputFileMs : batch.outputExpiresSeconds * 1000
