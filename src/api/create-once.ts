@@ -6,7 +6,7 @@ import { windowMs } from '../domain/batch.ts'
 import { clientGone, idempotencyMismatch } from '../domain/errors.ts'
 import type { BatchId } from '../domain/ids.ts'
 import { insertBatch } from '../store/batches.ts'
-import { findCreate, markAnswered, putCreate } from '../store/creates.ts'
+import { findCreate, holdCreate, markAnswered, putCreate } from '../store/creates.ts'
 import type { ApiParts } from './parts.ts'
 import type { CreateBatchBody } from './schemas.ts'
 
@@ -31,6 +31,7 @@ export async function createOnce(
 
   const now = clock.now()
   const created = await db.tx(async (tx) => {
+    for (const mark of [byKey, byBody]) if (mark !== null) await holdCreate(tx, caller.keyId, mark)
     const same = byKey === null ? null : await findCreate(tx, caller.keyId, byKey)
     if (same && now - same.createdAt < idempotentMs) {
       if (same.bodyHash !== bodyHash) throw idempotencyMismatch()

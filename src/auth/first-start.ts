@@ -6,7 +6,7 @@ import type { ProjectId } from '../domain/ids.ts'
 import type { Clock } from '../kit/clock.ts'
 import { listGrants, putGrant, replaceSettingsGrants } from '../store/buckets.ts'
 import type { Db } from '../store/db.ts'
-import { defaultProject, findProject, insertProject, type Project } from '../store/projects.ts'
+import { defaultProject, findProject, holdProjects, insertProject, type Project } from '../store/projects.ts'
 import { createKey } from './keys.ts'
 
 export interface FirstStart {
@@ -68,11 +68,14 @@ export async function makeProject(
   const bucket = isDefault ? 'default' : project.id
   const place: BucketPlace = { kind: 'folder', folder: join(folder, 'buckets', bucket) }
   await mkdir(place.folder, { recursive: true })
-  await db.tx(async (tx) => {
+  return db.tx(async (tx) => {
+    await holdProjects(tx)
+    const earlier = isDefault ? await defaultProject(tx) : null
+    if (earlier) return earlier // NOTE: of several servers that start on one empty database, one makes it
     await insertProject(tx, project)
     await putGrant(tx, { projectId: project.id, bucket, place }, 'own')
+    return project
   })
-  return project
 }
 
 async function grantSettings(db: Db, { buckets }: Wanted): Promise<void> {

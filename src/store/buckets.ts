@@ -9,9 +9,10 @@ export async function listGrants(
   db: Queries,
   projectId: ProjectId | null,
 ): Promise<(Grant & { readonly source: GrantSource })[]> {
-  const rows = await db.query(`select * from buckets where $1 is null or project_id = $1 order by project_id, bucket`, [
-    projectId,
-  ])
+  const rows = await db.query(
+    `select * from buckets where cast($1 as text) is null or project_id = $1 order by project_id, bucket`,
+    [projectId],
+  )
   return rows.map((row) => ({
     projectId: text(row, 'project_id') as ProjectId,
     bucket: text(row, 'bucket'),

@@ -1,5 +1,6 @@
 import type { BatchId, KeyId } from '../domain/ids.ts'
 import { int, text, type Queries } from './db.ts'
+import { holdName } from './tokens.ts'
 
 /** A create that must not make a second batch (contract D8). `mark`: the Idempotency-Key, or the hash of a body whose answer may not have arrived. */
 export interface Create {
@@ -10,6 +11,11 @@ export interface Create {
   readonly createdAt: number
   /** Was the answer sent whole? */
   readonly answered: boolean
+}
+
+/** Until the transaction ends no other create under this mark looks or inserts. */
+export async function holdCreate(tx: Queries, keyId: KeyId, mark: string): Promise<void> {
+  await tx.query(holdName, [`create ${keyId} ${mark}`])
 }
 
 export async function findCreate(db: Queries, keyId: KeyId, mark: string): Promise<Create | null> {

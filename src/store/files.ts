@@ -47,7 +47,7 @@ export async function listFiles(
 ): Promise<StoredFile[]> {
   const past = order === 'asc' ? '>' : '<'
   const rows = await db.query(
-    `select * from files where project_id = $1 and (expires_at is null or expires_at > $2) and ($3 is null or purpose = $3)
+    `select * from files where project_id = $1 and (expires_at is null or expires_at > $2) and (cast($3 as text) is null or purpose = $3)
        ${after ? `and (created_at, id) ${past} ($5, $6)` : ''}
      order by created_at ${order}, id ${order} limit $4`,
     after ? [projectId, now, purpose, limit, after.createdAt, after.id] : [projectId, now, purpose, limit],

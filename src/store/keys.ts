@@ -26,9 +26,9 @@ export async function findKeyByHash(db: Queries, hash: string): Promise<Key | nu
 }
 
 export async function listKeys(db: Queries, projectId: ProjectId | null): Promise<Key[]> {
-  return (await db.query(`select * from keys where $1 is null or project_id = $1 order by created_at, id`, [projectId])).map(
-    keyOf,
-  )
+  return (
+    await db.query(`select * from keys where cast($1 as text) is null or project_id = $1 order by created_at, id`, [projectId])
+  ).map(keyOf)
 }
 
 /** False if there is no such key, or it was revoked before. */

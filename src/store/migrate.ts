@@ -1,6 +1,7 @@
 import type { Db } from './db.ts'
 import { sql as first } from './sql/0001.ts'
 import { sql as second } from './sql/0002.ts'
+import { holdName } from './tokens.ts'
 
 /** In order; the place in the list is the number. Forward only: what has been released is never changed. */
 const migrations: readonly string[] = [first, second]
@@ -12,6 +13,7 @@ export class SchemaTooNew extends Error {
 /** Brings the schema up to date in one transaction; done twice, or by several processes at once, it is done once. @throws {SchemaTooNew} */
 export function migrate(db: Db, at: number): Promise<void> {
   return db.tx(async (tx) => {
+    await tx.query(holdName, ['nightshift migrations'])
     await tx.query(`create table if not exists migrations (number bigint primary key, applied_at bigint not null)`)
     const [row] = await tx.query(`select coalesce(max(number), 0) as number from migrations`)
     const have = Number(row?.number ?? 0)

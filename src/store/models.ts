@@ -5,7 +5,11 @@ export function replaceModels(db: Db, backend: string, models: readonly string[]
   return db.tx(async (tx) => {
     await tx.query(`delete from models where backend = $1`, [backend])
     for (const model of new Set(models))
-      await tx.query(`insert into models (backend, model, seen_at) values ($1, $2, $3)`, [backend, JSON.stringify(model), at])
+      await tx.query(
+        `insert into models (backend, model, seen_at) values ($1, $2, $3)
+         on conflict (backend, model) do update set seen_at = excluded.seen_at`,
+        [backend, JSON.stringify(model), at],
+      )
   })
 }
 

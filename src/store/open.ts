@@ -3,12 +3,20 @@ import { join } from 'node:path'
 import type { Clock } from '../kit/clock.ts'
 import type { Db } from './db.ts'
 import { migrate } from './migrate.ts'
+import { openPostgres } from './postgres.ts'
 import { openSqlite } from './sqlite.ts'
 
-/** The database of a data folder, up to date. @throws {SchemaTooNew | DbUnavailable} */
-export async function openDatabase({ folder, clock }: { folder: string; clock: Clock }): Promise<Db> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const db = openSqlite(join(folder, 'nightshift.db'), clock)
+export interface DatabasePlace {
+  /** The data folder, where SQLite's file lies. */
+  readonly folder: string
+  /** `postgres://user:password@host/database`; '': SQLite. */
+  readonly url?: string
+  readonly clock: Clock
+}
+
+/** The database, up to date. @throws {SchemaTooNew | DbUnavailable} */
+export async function openDatabase({ folder, url = '', clock }: DatabasePlace): Promise<Db> {
+  const db = url === '' ? await openFile(folder, clock) : openPostgres(url, { clock })
   try {
     await migrate(db, clock.now())
     return db
@@ -16,4 +24,9 @@ export async function openDatabase({ folder, clock }: { folder: string; clock: C
     await db[Symbol.asyncDispose]()
     throw error
   }
+}
+
+async function openFile(folder: string, clock: Clock): Promise<Db> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  return openSqlite(join(folder, 'nightshift.db'), clock)
 }

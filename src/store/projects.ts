@@ -1,5 +1,6 @@
 import type { ProjectId } from '../domain/ids.ts'
 import { int, text, type Queries, type Row } from './db.ts'
+import { holdName } from './tokens.ts'
 
 export interface Project {
   readonly id: ProjectId
@@ -15,6 +16,11 @@ export async function insertProject(db: Queries, p: Project): Promise<void> {
     p.isDefault ? 1 : 0,
     p.createdAt,
   ])
+}
+
+/** Until the transaction ends nobody else makes a project. */
+export async function holdProjects(tx: Queries): Promise<void> {
+  await tx.query(holdName, ['projects'])
 }
 
 export async function findProject(db: Queries, idOrName: string): Promise<Project | null> {

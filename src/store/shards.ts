@@ -67,12 +67,14 @@ export async function stoppedBatches(db: Queries, ids: readonly BatchId[]): Prom
   )
 }
 
+/** NOTE: what is locked is chosen in a `with`: as a mere subquery PostgreSQL may choose again for each row, and lock more than the limit. */
 const claim = (free: string): string =>
-  `update shards set state = 'held', fence = fence + 1, owner = $2, lease_until = {now} + $3
-   where batch_id = $1 and number in (
+  `with free as (
      select s.number from shards s where s.batch_id = $1 and ${free}
        and exists (select 1 from batches b where b.id = $1 and b.status = 'in_progress' and b.expires_at > {now})
      order by s.number limit $4 {for update skip locked})
+   update shards set state = 'held', fence = fence + 1, owner = $2, lease_until = {now} + $3
+   where batch_id = $1 and number in (select number from free)
    returning number, start, bytes, lines, fence, completed + failed as ended`
 const claimWaiting = claim(`s.state = 'waiting'`)
 /** NOTE: never its own: after a jump of the clock they have lapsed, and their lines are in flight. */

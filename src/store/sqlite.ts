@@ -2,9 +2,9 @@ import Database from 'libsql'
 import type { Clock } from '../kit/clock.ts'
 import { DbFull, DbUnavailable, type Db, type Queries, type Row, type Value } from './db.ts'
 import { makeHints } from './hints.ts'
-import { translate } from './tokens.ts'
+import { translate, type Dialect } from './tokens.ts'
 
-const dialect = { nowSql: null, skipLocked: '', parameter: '?' } as const
+const dialect: Dialect = { nowSql: null, skipLocked: '', lock: (name) => name, declare: (ddl) => ddl, parameter: '?' }
 /** The driver is synchronous: while it waits for another process's lock, the whole event loop does. So it waits this long and we go on waiting without it. */
 const busyMs = 20
 const busyPauseMs = 15

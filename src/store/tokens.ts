@@ -1,8 +1,12 @@
-/** What the adapter of a database puts in the place of a statement's two tokens. */
+/** What the adapter of a database puts in the place of a statement's tokens. */
 export interface Dialect {
   /** SQL for the database's clock, or null where a parameter takes the time: then `now` is the last value. */
   readonly nowSql: string | null
   readonly skipLocked: string
+  /** An expression that waits until this transaction alone holds the name that a parameter gives, and holds it to the transaction's end. */
+  readonly lock: (parameter: string) => string
+  /** How columns are declared, where that is not as the schema writes it. */
+  readonly declare: (ddl: string) => string
   /** What stands before a parameter's number. NOTE: SQLite takes `$2` for a name and numbers names as they first appear; `?2` is the second value. */
   readonly parameter: '$' | '?'
 }
@@ -13,9 +17,14 @@ export interface Statement {
   readonly needsNow: boolean
 }
 
-export function translate(sql: string, values: number, { nowSql, skipLocked, parameter }: Dialect): Statement {
+export function translate(sql: string, values: number, { nowSql, skipLocked, lock, declare, parameter }: Dialect): Statement {
   const needsNow = nowSql === null && sql.includes('{now}')
-  const now = nowSql ?? `$${values + 1}`
-  const numbered = parameter === '$' ? (text: string) => text : (text: string) => text.replaceAll(/\$(\d+)/g, `${parameter}$1`)
-  return { sql: numbered(sql.replaceAll('{now}', now).replaceAll('{for update skip locked}', skipLocked)), needsNow }
+  const plain = (sql.startsWith('create table') ? declare(sql) : sql)
+    .replaceAll('{now}', nowSql ?? `$${values + 1}`)
+    .replaceAll('{for update skip locked}', skipLocked)
+    .replaceAll(/\{lock (\$\d+)\}/g, (_, name: string) => lock(name))
+  return { sql: parameter === '$' ? plain : plain.replaceAll(/\$(\d+)/g, `${parameter}$1`), needsNow }
 }
+
+/** Makes what follows in this transaction wait for whoever else holds the name. Nothing to do where transactions are one after the other. */
+export const holdName = `select {lock $1} as held`

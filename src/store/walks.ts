@@ -33,10 +33,11 @@ export async function claimPlan(
   walking: readonly string[] = [],
 ): Promise<Walk | null> {
   const [row] = await db.query(
-    `update batches ${take} where id = (
+    `with free as (
        select b.id from batches b
        where b.status = 'validating' and b.lease_until < {now} and b.retry_at <= {now} and b.expires_at > {now} ${notOf(walking, 3)}
-       order by b.id limit 1 {for update skip locked}) returning *`,
+       order by b.id limit 1 {for update skip locked})
+     update batches ${take} where id in (select id from free) returning *`,
     [owner, leaseMs, ...walking],
   )
   return row ? walkOf(row) : null
@@ -54,7 +55,7 @@ export async function claimCompose(
   walking: readonly string[] = [],
 ): Promise<Walk | null> {
   const [row] = await db.query(
-    `update batches ${take} where id = (
+    `with free as (
        select b.id from batches b
        where b.status in ('validating', 'in_progress', 'cancelling') and b.lease_until < {now} and b.retry_at <= {now} ${notOf(walking, 4)} and (
          (b.status = 'validating' and b.expires_at <= {now})
@@ -65,7 +66,8 @@ export async function claimCompose(
              and not exists (select 1 from shards s where s.batch_id = b.id and s.state = 'held'))
          or (b.status = 'cancelling' and (b.cancelling_at <= {now} - $3
              or not exists (select 1 from shards s where s.batch_id = b.id and s.state = 'held'))))
-       order by b.id limit 1 {for update skip locked}) returning *`,
+       order by b.id limit 1 {for update skip locked})
+     update batches ${take} where id in (select id from free) returning *`,
     [owner, leaseMs, graceMs, ...walking],
   )
   return row ? walkOf(row) : null
@@ -90,7 +92,7 @@ export async function giveBackWalk(
 ): Promise<void> {
   await db.query(
     `update batches set owner = null, lease_until = 0, retry_at = {now} + $3, trouble = $4,
-       trouble_since = case when $4 is null then null else coalesce(trouble_since, {now}) end
+       trouble_since = case when cast($4 as text) is null then null else coalesce(trouble_since, {now}) end
      where id = $1 and fence = $2`,
     [id, fence, pauseMs, trouble],
   )

@@ -1,21 +1,56 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import pg from 'pg'
 import { systemClock, type Clock } from '../../src/kit/clock.ts'
 import type { Db } from '../../src/store/db.ts'
 import { openDatabase } from '../../src/store/open.ts'
+import { newDatabase } from './postgres-server.ts'
 
-/** Every database that the store knows, each empty and of its own: store tests run on all of them. */
-export const databases: Readonly<Record<string, (clock?: Clock) => Promise<Db>>> = {
-  async sqlite(clock = systemClock) {
-    const folder = await mkdtemp(join(tmpdir(), 'nightshift-db-'))
-    const db = await openDatabase({ folder, clock })
-    return {
-      ...db,
-      async [Symbol.asyncDispose]() {
-        await db[Symbol.asyncDispose]()
-        await rm(folder, { recursive: true })
-      },
-    }
+export type OpenDb = (clock?: Clock) => Promise<Db>
+
+export async function openOnSqlite(clock: Clock = systemClock): Promise<Db> {
+  const folder = await mkdtemp(join(tmpdir(), 'nightshift-db-'))
+  const db = await openDatabase({ folder, clock })
+  return endingWith(db, () => rm(folder, { recursive: true }))
+}
+
+export async function openOnPostgres(server: string, clock: Clock = systemClock): Promise<Db> {
+  const { url, drop } = await newDatabase(server, `night_${randomBytes(8).toString('hex')}`)
+  if (clock === systemClock) return endingWith(await openDatabase({ folder: '', url, clock }), drop)
+  const hands = await takeItsClock(url, clock)
+  const db = await openDatabase({ folder: '', url, clock })
+  const moved: Db = {
+    ...db,
+    query: async (sql, values) => (await hands.set(), db.query(sql, values)),
+    tx: async (work) => (await hands.set(), db.tx(work)),
+  }
+  return endingWith(moved, async () => (await hands.end(), drop()))
+}
+
+/** Puts a `clock_timestamp()` before PostgreSQL's own which tells what the given clock told last. */
+async function takeItsClock(url: string, clock: Clock): Promise<{ set(): Promise<unknown>; end(): Promise<void> }> {
+  const client = new pg.Client(url)
+  await client.connect()
+  await client.query(`create schema hands; create table hands.clock (at double precision); insert into hands.clock values (0);
+    create function hands.clock_timestamp() returns timestamptz language sql volatile as 'select to_timestamp(at / 1000) from hands.clock';
+    do $$ begin execute format('alter database %I set search_path = hands, public, pg_catalog', current_database()); end $$`)
+  return { set: () => client.query('update hands.clock set at = $1', [clock.now()]), end: () => client.end() }
+}
+
+const endingWith = (db: Db, after: () => Promise<void>): Db => ({
+  ...db,
+  async [Symbol.asyncDispose]() {
+    await db[Symbol.asyncDispose]()
+    await after()
   },
+})
+
+const { NIGHTSHIFT_TEST_POSTGRES: server } = process.env
+
+/** Every database that the store knows and that can be had here, each empty and of its own: store tests run on all of them. */
+export const databases: Readonly<Record<string, OpenDb>> = {
+  sqlite: openOnSqlite,
+  ...(server === undefined ? {} : { postgres: (clock) => openOnPostgres(server, clock) }),
 }

@@ -1,0 +1,33 @@
+import pg from 'pg'
+import { DbFull, DbUnavailable } from './db.ts'
+
+/** SQLSTATE of a refusal, or the system's code of a broken connection. */
+const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : '')
+
+/** 40001 serialization_failure, 40P01 deadlock_detected: nothing has happened, and doing it again may succeed. */
+export const isConflict = (error: unknown): boolean => /^40(001|P01)$/.test(codeOf(error))
+
+/** The database did not refuse: it was not heard, or ended the session. Such a connection is not used again. */
+export const isOfConnection = (error: unknown): error is Error =>
+  error instanceof Error &&
+  (error instanceof pg.DatabaseError
+    ? /^(08|57P0|25P0[34])/.test(codeOf(error))
+    : /connect|timeout|terminated|queryable/i.test(error.message) || codeOf(error) !== '')
+
+/** https://www.postgresql.org/docs/15/errcodes-appendix.html. No message of the driver is passed on: it may hold what a user wrote. */
+export function translateError(error: unknown): unknown {
+  const code = codeOf(error)
+  const away = (why: string) => new DbUnavailable(why, { cause: error })
+  if (error instanceof pg.DatabaseError) {
+    if (code === '53100') return new DbFull('no room left for the database', { cause: error })
+    if (code === '28P01' || code === '28000')
+      return away(`the database refuses the user or the password (${code}): check the address of --database`)
+    if (code === '3D000') return away('there is no such database on the server: create it, or check the address of --database')
+    if (code === '42501') return away('the database user lacks a right: it must own its schema')
+    if (code === '25006') return away('the database is read-only: it may be a standby')
+    if (/^(08|53|57|58|25P0|40|55P03|XX)/.test(code)) return away(`the database cannot answer now (${code})`)
+    return error
+  }
+  if (isOfConnection(error)) return away(`the database cannot be reached (${code || 'the connection broke'})`)
+  return error
+}
