@@ -48,7 +48,7 @@ test.each([
   [{ flags: {} }, { NIGHTSHIFT_LEASE: '20', NIGHTSHIFT_LEASE_RENEW: '5' }, /--lease must be at least 3s/],
   [{ flags: { lease: '8s' } }, {}, /--lease-renew must be at most half of --lease/],
   [{ flags: { suffixOutput: '.x', suffixError: '.x' } }, {}, /the two results would have one name/],
-  [{ flags: { database: 'postgres://u:secret@h/d' } }, {}, /PostgreSQL comes with a later version/],
+  [{ flags: { database: 'mysql://u:secret@h/d' } }, {}, /--database: not the address of a database/],
   [{ flags: {}, backend: ['ftp://x'] }, {}, /is not the address of a backend/],
   [{ flags: { windows: '24h,30m' } }, {}, /--windows/],
 ] as const)('what cannot be is refused with where and what to do: %j', (given, env, message) => {

@@ -80,17 +80,18 @@ function parsed(option: Option<unknown>, text: string, where: string): unknown {
   return value
 }
 
+/** NOTE: an address that is none is not shown: it may hold a password. */
+const isPostgres = (text: string): boolean => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text)
+
 /** Settings that contradict each other. */
 function check(s: Settings): void {
   const no = (what: string) => {
     throw new SettingsError(what)
   }
-  if (/^postgres(ql)?:/.test(s.database))
-    no(`${flagOf('database')}: PostgreSQL comes with a later version. Leave it out to use SQLite in the data folder.`)
   if (s.blobs.startsWith('s3:')) no(`${flagOf('blobs')}: S3 comes with a later version. Leave it out, or name a folder.`)
-  if (s.database !== '')
+  if (s.database !== '' && !isPostgres(s.database))
     no(
-      `${flagOf('database')}: '${s.database}' is not a database that this version knows. Leave it out to use SQLite in the data folder.`,
+      `${flagOf('database')}: not the address of a database. Give one such as postgres://user@host/database, or leave it out to use SQLite in the data folder.`,
     )
   if (s.leaseRenew * 2 > s.lease)
     no(`${flagOf('leaseRenew')} must be at most half of ${flagOf('lease')}: a lease must outlast one renewal that fails.`)

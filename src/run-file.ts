@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { openEngine, runEngine, type Engine, type Outside } from './app.ts'
+import { openEngine, runEngine, type Engine, type Outside } from './engine.ts'
 import { prepareProjects } from './auth/first-start.ts'
 import type { Settings } from './config.ts'
 import type { Batch } from './domain/batch.ts'
@@ -47,7 +47,7 @@ export async function runFile(
 ): Promise<RunResult> {
   const file = resolve(path)
   const state = join(dirname(file), `.${basename(file)}.nightshift`)
-  const engine = await openState(file, state, options.restart, { ...settings, data: state, blobs: '' }, outside)
+  const engine = await openState(file, state, options.restart, { ...settings, data: state, database: '', blobs: '' }, outside)
   let over = false
   try {
     const id = await findOrCreate(engine, file, state, options.endpoint)

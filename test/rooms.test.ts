@@ -17,8 +17,9 @@ const may: Record<string, readonly string[]> = {
   console: ['domain', 'client.ts'],
   'config.ts': ['domain', 'kit', 'config'],
   config: ['domain', 'kit'],
-  'app.ts': ['domain', 'kit', 'store', 'blobs', 'dispatch', 'worker', 'auth', 'api', 'events.ts', 'config.ts', 'config'],
-  'run-file.ts': ['app.ts', 'auth', 'config.ts', 'domain', 'store'],
+  'engine.ts': ['domain', 'kit', 'store', 'blobs', 'dispatch', 'worker', 'events.ts', 'config.ts'],
+  'app.ts': ['engine.ts', 'domain', 'kit', 'store', 'dispatch', 'auth', 'api', 'config.ts'],
+  'run-file.ts': ['engine.ts', 'auth', 'config.ts', 'domain', 'store'],
   cli: ['run-file.ts', 'client.ts', 'config.ts', 'config', 'app.ts', 'domain', 'kit'],
 }
 const src = join(import.meta.dirname, '../src')

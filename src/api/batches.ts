@@ -13,7 +13,7 @@ import { parseLimit, type PageQuery } from './query.ts'
 import { batch, createBatchBody, idParams, listOf, pageQuery, type CreateBatchBody } from './schemas.ts'
 
 export function batchRoutes(app: FastifyInstance, parts: ApiParts): void {
-  const { db, clock, events } = parts
+  const { db, events } = parts
 
   app.post<{ Body: CreateBatchBody }>(
     '/batches',
@@ -60,7 +60,7 @@ export function batchRoutes(app: FastifyInstance, parts: ApiParts): void {
     async (request) => {
       const { projectId } = request.caller
       const id = parseBatchId(request.params.id)
-      if (await cancelBatch(db, projectId, id, clock.now())) {
+      if (await cancelBatch(db, projectId, id)) {
         events.cancelRequested(id)
         db.hint('change')
         db.hint('compose')

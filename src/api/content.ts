@@ -18,10 +18,10 @@ interface Content {
 }
 
 /** A file of the caller's project, or an object in a bucket that is granted to it; anything else is the 404 of an unknown file. */
-async function findContent({ db, files, clock }: ApiParts, request: FastifyRequest, id: string): Promise<Content> {
+async function findContent({ db, files }: ApiParts, request: FastifyRequest, id: string): Promise<Content> {
   const { projectId } = request.caller
   if (!isAddress(id)) {
-    const file = await findFile(db, projectId, parseFileId(id), clock.now())
+    const file = await findFile(db, projectId, parseFileId(id))
     const bytes = file && (await files.head(file.blob))
     if (!file || bytes === null) throw noSuchFile(id)
     return { filename: file.filename, bytes: file.bytes, read: (range) => files.read(file.blob, range) }

@@ -27,13 +27,13 @@ export function fileRoutes(app: FastifyInstance, parts: ApiParts): void {
       const { purpose = null, after } = request.query
       const limit = parseLimit(request.query.limit, { most: 10_000, otherwise: 10_000 })
       const order = parseOrder(request.query.order)
-      const last = after === undefined ? null : isFileId(after) ? await findFile(db, projectId, after, clock.now()) : undefined
+      const last = after === undefined ? null : isFileId(after) ? await findFile(db, projectId, after) : undefined
       if (last === undefined || (after !== undefined && !last))
         throw invalid(
           'after',
           `Invalid 'after': there is no file with id '${after?.slice(0, 100)}'. Give the last id of the page before.`,
         )
-      const found = await listFiles(db, projectId, { purpose, after: last, order, limit: limit + 1, now: clock.now() })
+      const found = await listFiles(db, projectId, { purpose, after: last, order, limit: limit + 1 })
       return listWire(found.slice(0, limit).map(fileWire), found.length > limit)
     },
   )
@@ -42,7 +42,7 @@ export function fileRoutes(app: FastifyInstance, parts: ApiParts): void {
     '/files/:id',
     { schema: { summary: 'Get a file', params: idParams, response: { 200: file } } },
     async (request) => {
-      const found = await findFile(db, request.caller.projectId, parseFileId(request.params.id), clock.now())
+      const found = await findFile(db, request.caller.projectId, parseFileId(request.params.id))
       if (!found) throw noSuchFile(request.params.id)
       return fileWire(found)
     },
@@ -55,7 +55,7 @@ export function fileRoutes(app: FastifyInstance, parts: ApiParts): void {
       const id = parseFileId(request.params.id)
       const deleted = await db.tx(async (tx) => {
         const row = await deleteFile(tx, request.caller.projectId, id)
-        if (row) await announceUpload(tx, { blob: row.blob, owner: 'deleted', renewedUntil: clock.now() }) // NOTE: so that the janitor finds the blob if we die here
+        if (row) await announceUpload(tx, { blob: row.blob, owner: 'deleted', leaseMs: 0 }) // NOTE: so that the janitor finds the blob if we die here
         return row
       })
       if (!deleted || (deleted.expiresAt !== null && deleted.expiresAt <= clock.now())) throw noSuchFile(id)

@@ -41,10 +41,7 @@ export async function receiveUpload(parts: ApiParts, request: FastifyRequest): P
   const fields = new Map<string, string>()
   let filename: string | null = null
   let received: Received | null = null
-  const renewing = setInterval(
-    () => void renewUploads(db, id, clock.now() + announcedMs).catch(() => {}),
-    announcedMs / 4,
-  ).unref()
+  const renewing = setInterval(() => void renewUploads(db, id, announcedMs).catch(() => {}), announcedMs / 4).unref()
   const moved = endStalledUpload(request.raw, clock, parts.limits.idleMs)
   try {
     for await (const part of request.parts({ limits: { fileSize: Infinity, files: 1, fields: 20, fieldSize: 10_000 } })) {
@@ -53,7 +50,7 @@ export async function receiveUpload(parts: ApiParts, request: FastifyRequest): P
         if (part.fieldname !== 'file')
           throw invalid('file', `Unknown file field '${part.fieldname.slice(0, 100)}'. Send one file, in the field 'file'.`)
         filename = basename(part.filename ?? 'upload') || 'upload'
-        await announceUpload(db, { blob, owner: id, renewedUntil: clock.now() + announcedMs })
+        await announceUpload(db, { blob, owner: id, leaseMs: announcedMs })
         received = await store(parts, blob, part.file)
       }
     }

@@ -82,7 +82,7 @@ async function checkStore(settings: Settings): Promise<Finding[]> {
         ok: false,
         says: `${w.trouble} (since ${new Date(w.since).toISOString()})`,
       }))
-      return [{ what: 'database', ok: true, says: join(resolve(settings.data), 'nightshift.db') }, ...buckets, ...waiting]
+      return [{ what: 'database', ok: true, says: whereIs(settings) }, ...buckets, ...waiting]
     } finally {
       await db[Symbol.asyncDispose]()
     }
@@ -111,6 +111,13 @@ const checkClock = (): Finding => {
     ok: year >= 2025,
     says: `${new Date().toISOString()}${year >= 2025 ? '' : ': set it, windows and expiries go by it'}`,
   }
+}
+
+/** NOTE: without user and password. */
+function whereIs({ database, data }: Settings): string {
+  if (database === '') return join(resolve(data), 'nightshift.db')
+  const { host, pathname } = new URL(database)
+  return `PostgreSQL, ${host || 'by socket'}${pathname}`
 }
 
 const text = (error: unknown): string => (error instanceof Error ? error.message : String(error))

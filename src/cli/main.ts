@@ -4,7 +4,7 @@ import { simulateDefaults, simulateHelp, version } from '../app.ts'
 import { create } from './create.ts'
 import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
-import { exit, Failure, tellFailure, type Exit } from './failure.ts'
+import { exit, tellFailure, type Exit } from './failure.ts'
 import { settingsOf, withSettings } from './flags.ts'
 import { showBackends } from './backends.ts'
 import { createKeyOf, createProject, listBuckets, listKeys, listProjects, revokeKey } from './operator.ts'
@@ -15,6 +15,7 @@ import { clientOf, type ServerFlags } from './server.ts'
 import { simulate } from './simulate.ts'
 import { coloured, describeBatch, openTerminal, table, when, type Terminal } from './terminal.ts'
 import { watch } from './watch.ts'
+import { worker } from './worker.ts'
 
 type Flags = Readonly<Record<string, unknown>>
 const { env } = process
@@ -41,7 +42,7 @@ const program = new Command('nightshift')
     '\nExit codes: 0 done; 1 it failed; 2 wrong usage or settings; 3 done, but some lines are in the error file; 130 stopped by the user.',
   )
 
-const data = ['data'] as const
+const data = ['data', 'database'] as const
 const add = (spec: string, about: string) => program.command(spec).description(about).option('--json', 'one JSON document')
 const ofServer = (command: Command) =>
   command
@@ -53,19 +54,9 @@ const client = (flags: Flags) => clientOf(flags as ServerFlags, env)
 withSettings(program.command('serve').description('API and worker in one process')).action(
   act((t, f) => serve(t, settingsOf(f, env))),
 )
-program
-  .command('worker')
-  .description('a worker alone, for more machines')
-  .allowUnknownOption()
-  .allowExcessArguments()
-  .action(
-    act(async () => {
-      throw new Failure(
-        'A worker alone needs PostgreSQL and S3, which come with a later version. Use "nightshift serve": it works, too.',
-        exit.usage,
-      )
-    }),
-  )
+withSettings(program.command('worker').description('a worker alone, for more machines (PostgreSQL)')).action(
+  act((t, f) => worker(t, settingsOf(f, env))),
+)
 /** A file of one's own has no limits but those that one sets. */
 const runDefaults = { NIGHTSHIFT_MAX_BATCH_LINES: '100000000', NIGHTSHIFT_MAX_FILE_BYTES: '100TB', NIGHTSHIFT_LOG_LEVEL: 'warn' }
 withSettings(

@@ -165,7 +165,7 @@ export function makeDispatcher({
       flight.deaths = 0
       backend.suspectsMost = Math.min(2 * backend.suspectsMost, backend.settings.maxInFlight)
     }
-    const leftMs = flight.feed.deadlineAt - clock.now()
+    const leftMs = flight.feed.deadlineAt - now()
     const verdict = decide(outcome, flight, policy, leftMs, random)
     switch (verdict.kind) {
       case 'result':

@@ -15,7 +15,7 @@ export interface Feed {
   readonly model: string
   /** Path on the backend: `/v1/chat/completions`. */
   readonly endpoint: string
-  /** End of the batch's window, milliseconds since 1970: no retry waits beyond it. */
+  /** End of the batch's window, by the monotonic clock: no retry waits beyond it. */
   readonly deadlineAt: number
   /** The next line that is at hand, or undefined: then the feed is passed over until `Dispatcher.wake`. */
   take(): Sendable | undefined

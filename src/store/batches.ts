@@ -97,11 +97,12 @@ export async function listBatches(db: Queries, projectId: ProjectId, after: Batc
 }
 
 /** validating | in_progress -> cancelling. True if this call did it. A batch without shards or walker is ended by the composer all the same. */
-export async function cancelBatch(db: Queries, projectId: ProjectId, id: BatchId, at: number): Promise<boolean> {
+export async function cancelBatch(db: Queries, projectId: ProjectId, id: BatchId): Promise<boolean> {
   const rows = await db.query(
-    `update batches set status = 'cancelling', cancelling_at = $3
+    `update batches set status = 'cancelling',
+       cancelling_at = case when coalesce(in_progress_at, created_at) > {now} then coalesce(in_progress_at, created_at) else {now} end
      where project_id = $1 and id = $2 and status in ('validating', 'in_progress') returning id`,
-    [projectId, id, at],
+    [projectId, id],
   )
   return rows.length === 1
 }

@@ -44,9 +44,9 @@ export async function markAnswered(db: Queries, keyId: KeyId, mark: string, batc
   await db.query(`update creates set answered = 1 where key_id = $1 and mark = $2 and batch_id = $3`, [keyId, mark, batchId])
 }
 
-export async function pruneCreates(db: Queries, olderThan: number, limit: number): Promise<void> {
+export async function pruneCreates(db: Queries, keptMs: number, limit: number): Promise<void> {
   await db.query(
-    `delete from creates where (key_id, mark) in (select key_id, mark from creates where created_at < $1 order by created_at limit $2)`,
-    [olderThan, limit],
+    `delete from creates where (key_id, mark) in (select key_id, mark from creates where created_at < {now} - $1 order by created_at limit $2)`,
+    [keptMs, limit],
   )
 }

@@ -23,10 +23,10 @@ export async function insertFile(db: Queries, f: StoredFile): Promise<void> {
 }
 
 /** A file whose time is over is as absent, deleted or not. */
-export async function findFile(db: Queries, projectId: ProjectId, id: FileId, now: number): Promise<StoredFile | null> {
+export async function findFile(db: Queries, projectId: ProjectId, id: FileId): Promise<StoredFile | null> {
   const [row] = await db.query(
-    `select * from files where project_id = $1 and id = $2 and (expires_at is null or expires_at > $3)`,
-    [projectId, id, now],
+    `select * from files where project_id = $1 and id = $2 and (expires_at is null or expires_at > {now})`,
+    [projectId, id],
   )
   return row ? fileOf(row) : null
 }
@@ -36,21 +36,20 @@ export interface FilePage {
   readonly after: StoredFile | null
   readonly order: 'asc' | 'desc'
   readonly limit: number
-  readonly now: number
 }
 
 /** By time of creation, then id. */
 export async function listFiles(
   db: Queries,
   projectId: ProjectId,
-  { purpose, after, order, limit, now }: FilePage,
+  { purpose, after, order, limit }: FilePage,
 ): Promise<StoredFile[]> {
   const past = order === 'asc' ? '>' : '<'
   const rows = await db.query(
-    `select * from files where project_id = $1 and (expires_at is null or expires_at > $2) and (cast($3 as text) is null or purpose = $3)
-       ${after ? `and (created_at, id) ${past} ($5, $6)` : ''}
-     order by created_at ${order}, id ${order} limit $4`,
-    after ? [projectId, now, purpose, limit, after.createdAt, after.id] : [projectId, now, purpose, limit],
+    `select * from files where project_id = $1 and (expires_at is null or expires_at > {now}) and (cast($2 as text) is null or purpose = $2)
+       ${after ? `and (created_at, id) ${past} ($4, $5)` : ''}
+     order by created_at ${order}, id ${order} limit $3`,
+    after ? [projectId, purpose, limit, after.createdAt, after.id] : [projectId, purpose, limit],
   )
   return rows.map(fileOf)
 }
@@ -61,12 +60,12 @@ export async function deleteFile(db: Queries, projectId: ProjectId, id: FileId):
   return row ? fileOf(row) : null
 }
 
-export async function expiredFiles(db: Queries, now: number, limit: number): Promise<StoredFile[]> {
-  return (await db.query(`select * from files where expires_at <= $1 order by expires_at limit $2`, [now, limit])).map(fileOf)
+export async function expiredFiles(db: Queries, limit: number): Promise<StoredFile[]> {
+  return (await db.query(`select * from files where expires_at <= {now} order by expires_at limit $1`, [limit])).map(fileOf)
 }
 
-export async function deleteExpiredFile(db: Queries, id: FileId, now: number): Promise<boolean> {
-  return (await db.query(`delete from files where id = $1 and expires_at <= $2 returning id`, [id, now])).length === 1
+export async function deleteExpiredFile(db: Queries, id: FileId): Promise<boolean> {
+  return (await db.query(`delete from files where id = $1 and expires_at <= {now} returning id`, [id])).length === 1
 }
 
 export async function blobInUse(db: Queries, blob: string): Promise<boolean> {

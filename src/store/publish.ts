@@ -6,6 +6,9 @@ import { sameName, type OutputName } from './outputs.ts'
 import { sumColumns, sumValues } from './sums.ts'
 import { endUpload, resultsLapsed, walkOwner } from './uploads.ts'
 
+/** The database's time, but never before what was stamped last ($7). */
+const stamp = `case when {now} > $7 then {now} else $7 end`
+
 export type Terminal = Extract<BatchStatus, 'completed' | 'expired' | 'cancelled'>
 
 /** What appears in one moment: the ending, the names of the results, counts and usage. */
@@ -18,7 +21,6 @@ export interface Publication {
   readonly objects: readonly OutputName[]
   /** When the objects are to be deleted; null: never. */
   readonly objectsExpireAt: number | null
-  readonly at: number
 }
 
 /**
@@ -27,15 +29,15 @@ export interface Publication {
  * lapsed: nothing has changed, and it is composed anew. `finalizing_at` is stamped where the batch was not cancelled (D19).
  */
 export function publishBatch(db: Db, batch: Batch, fence: number, p: Publication): Promise<boolean> {
-  const at = Math.max(p.at, batch.createdAt, batch.inProgressAt ?? 0, batch.cancellingAt ?? 0)
+  const notBefore = Math.max(batch.createdAt, batch.inProgressAt ?? 0, batch.cancellingAt ?? 0)
   return db.tx(async (tx) => {
     const rows = await tx.query(
       `update batches set status = $4, output_file_id = $5, error_file_id = $6,
-         finalizing_at = case when status = 'in_progress' then $7 else finalizing_at end, ${p.ending}_at = $7, sweep_at = $7,
+         finalizing_at = case when status = 'in_progress' then ${stamp} else finalizing_at end, ${p.ending}_at = ${stamp}, sweep_at = ${stamp},
          owner = null, lease_until = 0, trouble = null, trouble_since = null,
          ${sumColumns.map((c, i) => `${c} = $${i + 8}`).join(', ')}
        where id = $1 and fence = $2 and status = $3 returning id`,
-      [batch.id, fence, batch.status, p.ending, p.outputFileId, p.errorFileId, at, ...sumValues(p.sums)],
+      [batch.id, fence, batch.status, p.ending, p.outputFileId, p.errorFileId, notBefore, ...sumValues(p.sums)],
     )
     if (rows.length === 0) return false
     for (const file of p.files) {
@@ -53,7 +55,7 @@ export function publishBatch(db: Db, batch: Batch, fence: number, p: Publication
       const where = `store = $1 and bucket = $2 and key = $3`
       const values = [name.store, name.bucket, JSON.stringify(name.key)]
       if (p.objects.some((o) => sameName(o, name)))
-        await tx.query(`update outputs set published_at = $4, expires_at = $5 where ${where}`, [...values, at, p.objectsExpireAt])
+        await tx.query(`update outputs set published_at = {now}, expires_at = $4 where ${where}`, [...values, p.objectsExpireAt])
       else await tx.query(`delete from outputs where ${where}`, values)
     }
     return true

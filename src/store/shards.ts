@@ -8,7 +8,8 @@ export interface OpenBatch {
   readonly projectId: ProjectId
   readonly model: string
   readonly endpoint: string
-  readonly deadlineAt: number
+  /** Until the end of its window, by the database's clock. */
+  readonly leftMs: number
   readonly planBlob: string
   /** Are there shards that nobody holds? */
   readonly waiting: boolean
@@ -20,7 +21,7 @@ export async function openModels(db: Queries): Promise<string[]> {
   return rows.map((row) => JSON.parse(text(row, 'model')) as string)
 }
 
-const columns = `b.id, b.project_id, b.model, b.endpoint, b.expires_at, b.plan_blob,
+const columns = `b.id, b.project_id, b.model, b.endpoint, b.plan_blob, b.expires_at - {now} as left_ms,
   case when exists (select 1 from shards s where s.batch_id = b.id and s.state = 'waiting')
     or exists (select 1 from shards s where s.batch_id = b.id and s.state = 'held' and s.lease_until < {now}) then 1 else 0 end as waiting`
 
@@ -48,7 +49,7 @@ const openBatchOf = (row: Row): OpenBatch => ({
   projectId: text(row, 'project_id') as ProjectId,
   model: JSON.parse(text(row, 'model')) as string,
   endpoint: text(row, 'endpoint'),
-  deadlineAt: int(row, 'expires_at'),
+  leftMs: int(row, 'left_ms'),
   planBlob: text(row, 'plan_blob'),
   waiting: row.waiting === 1 || row.waiting === '1',
 })

@@ -4,19 +4,20 @@ import { text, type Queries } from './db.ts'
 export interface Upload {
   readonly blob: string
   readonly owner: string
-  readonly renewedUntil: number
+  /** How long it stands if it is not renewed, by the database's clock. */
+  readonly leaseMs: number
 }
 
-export async function announceUpload(db: Queries, { blob, owner, renewedUntil }: Upload): Promise<void> {
+export async function announceUpload(db: Queries, { blob, owner, leaseMs }: Upload): Promise<void> {
   await db.query(
-    `insert into uploads (blob, owner, renewed_until) values ($1, $2, $3)
+    `insert into uploads (blob, owner, renewed_until) values ($1, $2, {now} + $3)
      on conflict (blob) do update set owner = excluded.owner, renewed_until = excluded.renewed_until`,
-    [blob, owner, renewedUntil],
+    [blob, owner, leaseMs],
   )
 }
 
-export async function renewUploads(db: Queries, owner: string, renewedUntil: number): Promise<void> {
-  await db.query(`update uploads set renewed_until = $2 where owner = $1`, [owner, renewedUntil])
+export async function renewUploads(db: Queries, owner: string, leaseMs: number): Promise<void> {
+  await db.query(`update uploads set renewed_until = {now} + $2 where owner = $1`, [owner, leaseMs])
 }
 
 /**
@@ -43,10 +44,10 @@ export async function dropUpload(db: Queries, blob: string): Promise<void> {
  * Takes the blobs whose writers no longer renew them: from now on they are this owner's, and no writer that comes back can make them count (I3: who wants a blob
  * gone takes the lease first). Those of one that died at it are taken again.
  */
-export async function takeLapsedUploads(db: Queries, owner: string, now: number, limit: number): Promise<string[]> {
+export async function takeLapsedUploads(db: Queries, owner: string, limit: number): Promise<string[]> {
   const rows = await db.query(
-    `update uploads set owner = $1 where renewed_until <= $2 and blob in (select blob from uploads where renewed_until <= $2 limit $3) returning blob`,
-    [owner, now, limit],
+    `update uploads set owner = $1 where renewed_until <= {now} and blob in (select blob from uploads where renewed_until <= {now} limit $2) returning blob`,
+    [owner, limit],
   )
   return rows.map((row) => text(row, 'blob'))
 }

@@ -109,14 +109,14 @@ export interface Plan {
 const shardsAtOnce = 100
 
 /** One commit starts the batch: its shards and its status. False when the fence is old or the batch no longer waits for a plan (a cancel came first). */
-export function startBatch(db: Db, id: BatchId, fence: number, plan: Plan, at: number): Promise<boolean> {
+export function startBatch(db: Db, id: BatchId, fence: number, plan: Plan): Promise<boolean> {
   return db.tx(async (tx) => {
     const rows = await tx.query(
       `update batches set status = 'in_progress', model = $3, total = $4, plan_blob = $5, plan_bytes = $6,
-         in_progress_at = case when created_at > $7 then created_at else $7 end,
+         in_progress_at = case when created_at > {now} then created_at else {now} end,
          owner = null, lease_until = 0, retry_at = 0, trouble = null, trouble_since = null
        where id = $1 and fence = $2 and status = 'validating' returning id`,
-      [id, fence, JSON.stringify(plan.model), plan.lines, plan.blob, plan.bytes, at],
+      [id, fence, JSON.stringify(plan.model), plan.lines, plan.blob, plan.bytes],
     )
     if (rows.length === 0) return false
     for (let i = 0; i < plan.shards.length; i += shardsAtOnce) {
@@ -133,18 +133,12 @@ export function startBatch(db: Db, id: BatchId, fence: number, plan: Plan, at: n
 }
 
 /** validating -> failed, with what the plan found. False when the fence is old or a cancel came first. */
-export async function refuseBatch(
-  db: Queries,
-  id: BatchId,
-  fence: number,
-  errors: readonly PlanError[],
-  at: number,
-): Promise<boolean> {
+export async function refuseBatch(db: Queries, id: BatchId, fence: number, errors: readonly PlanError[]): Promise<boolean> {
   const rows = await db.query(
-    `update batches set status = 'failed', errors = $3, failed_at = case when created_at > $4 then created_at else $4 end,
-       owner = null, lease_until = 0, trouble = null, trouble_since = null, sweep_at = $4
+    `update batches set status = 'failed', errors = $3, failed_at = case when created_at > {now} then created_at else {now} end,
+       owner = null, lease_until = 0, trouble = null, trouble_since = null, sweep_at = {now}
      where id = $1 and fence = $2 and status = 'validating' returning id`,
-    [id, fence, JSON.stringify(errors), at],
+    [id, fence, JSON.stringify(errors)],
   )
   return rows.length === 1
 }

@@ -57,7 +57,7 @@ export function startRun(batch: OpenBatch, { monotonic, open, hungry, flushBytes
     batchId: batch.id,
     model: batch.model,
     endpoint: batch.endpoint,
-    deadlineAt: batch.deadlineAt,
+    deadlineAt: monotonic() + batch.leftMs,
     wanted: 1,
     exhausted: false,
     get unsent() {

@@ -14,7 +14,7 @@ function runOf(project: string, model = 'm'): BatchRun {
     projectId: project as ProjectId,
     model,
     endpoint: '/v1/e',
-    deadlineAt: 0,
+    leftMs: 0,
     planBlob: 'p',
     waiting: true,
   }

@@ -23,7 +23,7 @@ export async function composeFiles(
   const renewing = (async () => {
     while (!over.signal.aborted) {
       await clock.sleep(announcedMs / 4, over.signal)
-      if (!over.signal.aborted) await renewUploads(db, owner, clock.now() + announcedMs).catch(() => {})
+      if (!over.signal.aborted) await renewUploads(db, owner, announcedMs).catch(() => {})
     }
   })()
   const broken = new AbortController()
@@ -63,7 +63,7 @@ async function writeFile(
   if (!lines) return null
   const id = makeFileId(randomBytes)
   const blob = outputBlobName(batch.projectId, id, fence)
-  await announceUpload(db, { blob, owner, renewedUntil: clock.now() + announcedMs })
+  await announceUpload(db, { blob, owner, leaseMs: announcedMs })
   const bytes = await files.put(blob, lines(signal), signal)
   if (!(await isAnnounced(db, blob, owner))) {
     await files.delete([blob]) // NOTE: the janitor has been at it before it was there

@@ -1,5 +1,4 @@
 import type { Bucket, Staged } from '../blobs/bucket.ts'
-import { openBucket } from '../blobs/open.ts'
 import type { Batch } from '../domain/batch.ts'
 import { outputKeys, outputKeysWithId } from '../domain/output-names.ts'
 import { outputsOf, recordStaged, releaseOutputs, reserveOutputs, type Output, type OutputName } from '../store/outputs.ts'
@@ -30,7 +29,7 @@ export async function composeObjects(
   const located = await locateInput(db, batch)
   if (!located) throw new Error(`bucket of ${batch.input} is no longer granted to the project`)
   const { place } = located.grant
-  const bucket = openBucket(place, located.bucket)
+  const bucket = parts.openBucket(place, located.bucket)
   const store = place.kind === 'folder' ? `folder:${place.folder}` : place.endpoint
   const pairOf = (keys: { output: string; error: string }): Pair => ({
     output: { store, bucket: located.bucket, key: keys.output, kind: 'output' },

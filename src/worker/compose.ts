@@ -79,7 +79,7 @@ export function makeComposer(parts: WorkerParts): { run(signal: AbortSignal): Pr
     const { fence, planBlob } = walk
     const nothing = { outputFileId: null, errorFileId: null, files: [], objects: [], objectsExpireAt: null, sums: noSums }
     if (planBlob === null || batch.inProgressAt === null)
-      return { ...nothing, ending: batch.status === 'cancelling' ? 'cancelled' : 'expired', at: clock.now() }
+      return { ...nothing, ending: batch.status === 'cancelling' ? 'cancelled' : 'expired' }
     if (!(await closeShards(db, batch.id, fence))) return null
     const sizes = await resultSizes(db, batch.id)
     const never = batch.total - sizes.ended
@@ -95,7 +95,7 @@ export function makeComposer(parts: WorkerParts): { run(signal: AbortSignal): Pr
       !isAddress(batch.input) || elsewhere
         ? await composeFiles(parts, batch, fence, results, signal)
         : await composeObjects(parts, batch, fence, results, signal)
-    return placed && { ...placed, ending, sums: sizes.sums, at: clock.now() }
+    return placed && { ...placed, ending, sums: sizes.sums }
   }
 
   return {

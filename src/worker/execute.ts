@@ -272,7 +272,12 @@ export function makeExecutor(parts: WorkerParts): Executor {
     async run(signal) {
       const ends = [db.listen('run', () => bell.ring()), db.listen('change', () => bell.ring())]
       const flushing = new AbortController()
-      const flusher = forever('flush', async () => (attendAll(), settings.flushMs / 20), { clock, log }, flushing.signal)
+      const flusher = forever(
+        'flush',
+        async () => (attendAll(), settings.flushMs / 20),
+        { clock, log, random: parts.random },
+        flushing.signal,
+      )
       await forever('execute', step, { clock, log, bell, random: parts.random }, signal)
       await drain()
       flushing.abort()

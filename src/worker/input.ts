@@ -1,4 +1,3 @@
-import { openBlobs, openBucket } from '../blobs/open.ts'
 import { BucketDenied, ObjectMissing } from '../blobs/bucket.ts'
 import { isAddress, locate, type Located } from '../domain/address.ts'
 import { outputKeys, outputKeysWithId } from '../domain/output-names.ts'
@@ -21,7 +20,7 @@ const refused = (code: string, message: string, param: string | null): Input => 
 
 /** Finds the input of a batch: a file of its project, or an object in a bucket granted to it, which must be readable and writable beside (D4). */
 export async function findInput(
-  parts: Pick<WorkerParts, 'db' | 'clock' | 'filesPlace' | 'settings'>,
+  parts: Pick<WorkerParts, 'db' | 'clock' | 'files' | 'filesPlace' | 'openBucket' | 'settings'>,
   batch: Batch,
   fence: number,
 ): Promise<Input> {
@@ -29,10 +28,10 @@ export async function findInput(
 }
 
 async function findUpload(
-  { db, clock, filesPlace }: Pick<WorkerParts, 'db' | 'clock' | 'filesPlace'>,
+  { db, files, filesPlace }: Pick<WorkerParts, 'db' | 'files' | 'filesPlace'>,
   batch: Batch,
 ): Promise<Input> {
-  const file = isFileId(batch.input) ? await findFile(db, batch.projectId, batch.input, clock.now()) : null
+  const file = isFileId(batch.input) ? await findFile(db, batch.projectId, batch.input) : null
   if (!file)
     return refused('invalid_request', `Cannot find file ${batch.input}, or this project does not have access to it.`, 'file_id')
   if (file.purpose !== 'batch')
@@ -41,8 +40,7 @@ async function findUpload(
       `File ${batch.input} has purpose '${file.purpose}'. Upload it with purpose 'batch'.`,
       'file_id',
     )
-  if ((await openBlobs(filesPlace).head(file.blob)) === null)
-    return refused('invalid_request', `Cannot find file ${batch.input}.`, 'file_id')
+  if ((await files.head(file.blob)) === null) return refused('invalid_request', `Cannot find file ${batch.input}.`, 'file_id')
   return {
     kind: 'found',
     source: { kind: 'blob', place: filesPlace, name: file.blob },
@@ -52,7 +50,7 @@ async function findUpload(
 }
 
 async function findObject(
-  { db, settings: { suffixes } }: Pick<WorkerParts, 'db' | 'settings'>,
+  { db, openBucket, settings: { suffixes } }: Pick<WorkerParts, 'db' | 'openBucket' | 'settings'>,
   batch: Batch,
   fence: number,
 ): Promise<Input> {

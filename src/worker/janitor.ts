@@ -3,7 +3,6 @@
  * announced and never came to be. What cannot be removed is left for later and holds up nothing else.
  */
 import type { Blobs } from '../blobs/blobs.ts'
-import { openBucket } from '../blobs/open.ts'
 import { forever } from '../kit/forever.ts'
 import { listGrants } from '../store/buckets.ts'
 import { pruneCreates } from '../store/creates.ts'
@@ -21,7 +20,7 @@ const createsKeptMs = 24 * 3_600_000
 const temporaryMs = 3_600_000
 const temporaryEveryMs = 600_000
 
-type JanitorParts = Pick<WorkerParts, 'db' | 'files' | 'scratch' | 'clock' | 'log' | 'events' | 'random'>
+type JanitorParts = Pick<WorkerParts, 'db' | 'files' | 'scratch' | 'openBucket' | 'clock' | 'log' | 'events' | 'random'>
 
 export interface Janitor {
   /** One round over everything. How many things it removed. */
@@ -30,7 +29,7 @@ export interface Janitor {
 }
 
 export function makeJanitor(parts: JanitorParts): Janitor {
-  const { db, files, scratch, clock, log, events } = parts
+  const { db, files, scratch, openBucket, clock, log, events } = parts
   let temporarySweptAt = -Infinity
 
   async function sweepScratch(signal: AbortSignal): Promise<number> {
@@ -45,18 +44,18 @@ export function makeJanitor(parts: JanitorParts): Janitor {
   }
 
   async function expireFiles(signal: AbortSignal): Promise<number> {
-    const over = await expiredFiles(db, clock.now(), atOnce)
+    const over = await expiredFiles(db, atOnce)
     for (const file of over) {
       if (signal.aborted) break
-      await announceUpload(db, { blob: file.blob, owner: 'janitor', renewedUntil: 0 }) // NOTE: so that the blob is found again if we die between the row and it
-      await deleteExpiredFile(db, file.id, clock.now())
+      await announceUpload(db, { blob: file.blob, owner: 'janitor', leaseMs: 0 }) // NOTE: so that the blob is found again if we die between the row and it
+      await deleteExpiredFile(db, file.id)
       await deleteUnused(file.blob)
     }
     return over.length
   }
 
   async function removeLapsed(signal: AbortSignal): Promise<number> {
-    const lapsed = await takeLapsedUploads(db, 'janitor', clock.now(), atOnce)
+    const lapsed = await takeLapsedUploads(db, 'janitor', atOnce)
     for (const blob of lapsed) {
       if (signal.aborted) break
       await deleteUnused(blob)
@@ -95,7 +94,7 @@ export function makeJanitor(parts: JanitorParts): Janitor {
   }
 
   async function prune(): Promise<number> {
-    await pruneCreates(db, clock.now() - createsKeptMs, 1000)
+    await pruneCreates(db, createsKeptMs, 1000)
     return 0
   }
 

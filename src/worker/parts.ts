@@ -1,5 +1,7 @@
 import type { Blobs, BlobsPlace } from '../blobs/blobs.ts'
+import type { Bucket } from '../blobs/bucket.ts'
 import type { Dispatcher } from '../dispatch/feed.ts'
+import type { BucketPlace } from '../domain/grant.ts'
 import type { Events } from '../events.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Log } from '../kit/log.ts'
@@ -14,6 +16,7 @@ export interface WorkerParts {
   /** How a planning thread opens the two. */
   readonly filesPlace: BlobsPlace
   readonly scratchPlace: BlobsPlace
+  readonly openBucket: (place: BucketPlace, bucket: string) => Bucket
   readonly dispatcher: Dispatcher
   readonly planner: Planner
   readonly clock: Clock

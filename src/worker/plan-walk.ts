@@ -66,14 +66,13 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
 
   /** False: the batch waits for a plan no longer, or the fence is old. */
   async function conclude(batch: Batch, fence: number, result: PlanResult, ms: number): Promise<boolean> {
-    const at = clock.now()
     if (result.kind === 'refused') {
-      const refused = await refuseBatch(db, batch.id, fence, result.errors, at)
+      const refused = await refuseBatch(db, batch.id, fence, result.errors)
       if (refused) events.batchRefused(batch, result.errors)
       return refused
     }
     const { lines, model, shards } = result
-    const started = await startBatch(db, batch.id, fence, { ...result, blob: planName(batch.projectId, batch.id, fence) }, at)
+    const started = await startBatch(db, batch.id, fence, { ...result, blob: planName(batch.projectId, batch.id, fence) })
     if (!started) return false
     events.batchPlanned(batch, { lines, model, shards: shards.length, ms })
     db.hint('run')

@@ -67,7 +67,7 @@ test.concurrent('simulate refuses what it cannot do, and names the flag', async 
 })
 
 test.concurrent('worker says what is missing, and what to use', async () => {
-  expectFailure(await run(['worker', '--database', 'postgres://h/d']), 2, 'PostgreSQL and S3', 'nightshift serve')
+  expectFailure(await run(['worker']), 2, '--database', 'nightshift serve')
 })
 
 test.concurrent('an unknown command, or none, is wrong usage; help and version are not', async () => {

@@ -42,13 +42,13 @@ export async function runningBatch(db: Db, shards = 2, options: Parameters<typeo
     const walk = await claimPlan(db, 'planner', 60_000)
     if (!walk) throw new Error('nothing to plan')
     const spans = Array.from({ length: shards }, (_, number) => ({ number, offset: number * 100, bytes: 100, lines: 10 }))
-    await startBatch(
-      db,
-      walk.batch.id,
-      walk.fence,
-      { blob: 'plan', bytes: shards * 100, lines: shards * 10, model: 'm', shards: spans },
-      Date.now(),
-    )
+    await startBatch(db, walk.batch.id, walk.fence, {
+      blob: 'plan',
+      bytes: shards * 100,
+      lines: shards * 10,
+      model: 'm',
+      shards: spans,
+    })
     if (walk.batch.id === id) return id
   }
 }

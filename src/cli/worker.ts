@@ -1,0 +1,19 @@
+import { runWorkerAlone } from '../app.ts'
+import type { Settings } from '../config.ts'
+import { exit, Failure, type Exit } from './failure.ts'
+import { onStop, stoppingWords } from './stopping.ts'
+import type { Terminal } from './terminal.ts'
+
+/** A worker alone, until stopped. */
+export async function worker(t: Terminal, settings: Settings): Promise<Exit> {
+  if (settings.database === '')
+    throw new Failure(
+      'A worker alone needs a database that it shares with others: --database postgres://user@host/database. On one machine "nightshift serve" works, too.',
+      exit.usage,
+    )
+  const stopping = onStop(() => t.err(stoppingWords(settings.grace)))
+  if (settings.backends.length === 0)
+    t.err('No backend is set: this worker has nothing to send to. Give one with --backend URL.\n')
+  await runWorkerAlone(settings, stopping.signal, () => t.err('The worker works.\n'))
+  return stopping.by() === 'SIGINT' ? exit.stopped : exit.done
+}

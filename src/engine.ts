@@ -1,0 +1,175 @@
+/** Makes the parts of a worker from the settings and joins them; `app.ts` adds the API. */
+import { randomBytes } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { BlobsPlace } from './blobs/blobs.ts'
+import { openBlobs, openBucket } from './blobs/open.ts'
+import type { Settings } from './config.ts'
+import { makeDispatcher } from './dispatch/dispatcher.ts'
+import type { DispatchSettings, Dispatcher } from './dispatch/feed.ts'
+import { makeUuids } from './domain/ids.ts'
+import { makeEvents, type Events } from './events.ts'
+import { systemClock, type Clock } from './kit/clock.ts'
+import type { Log } from './kit/log.ts'
+import { makeMetrics, type Metrics } from './kit/metrics.ts'
+import { pinoLog, type LogLevel } from './kit/pino-log.ts'
+import type { Db } from './store/db.ts'
+import { FolderUnusable, holdFolder, type FolderHold } from './store/lock.ts'
+import { forgetBackends, replaceModels } from './store/models.ts'
+import { openDatabase } from './store/open.ts'
+import { takeOver } from './store/walks.ts'
+import type { WorkerParts } from './worker/parts.ts'
+import { makePlanner } from './worker/planner.ts'
+import { runWorker } from './worker/worker.ts'
+
+/** What may be given in the place of the real thing. */
+export interface Outside {
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export interface Engine extends AsyncDisposable {
+  readonly db: Db
+  readonly parts: WorkerParts
+  readonly dispatcher: Dispatcher
+  readonly events: Events
+  readonly metrics: Metrics
+  /** null: the folder is not ours alone. */
+  readonly hold: FolderHold | null
+  readonly newUuid: () => string
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new FolderUnusable(`The folder ${folder} cannot be made: ${why}. Check its rights, or name another.`, { cause: error })
+  }
+}
+
+const uuids = (clock: Clock) => makeUuids(() => clock.now(), randomBytes)
+
+/**
+ * Opens the database and everything that works on it, without serving. With the embedded database the data folder is this process's until disposed, and what a
+ * dead one held is taken over; a database that has room for many is nobody's alone.
+ */
+export async function openEngine(
+  settings: Settings,
+  { clock = systemClock, log = pinoLog(settings.logLevel as LogLevel) }: Partial<Outside> = {},
+): Promise<Engine> {
+  const folder = resolve(settings.data)
+  const alone = settings.database === ''
+  const hold = alone ? await holdFolder(folder) : null
+  let db: Db
+  try {
+    if (!alone) await makeFolder(folder)
+    db = await openDatabase({ folder, url: settings.database, clock })
+  } catch (error) {
+    await hold?.[Symbol.asyncDispose]()
+    throw error
+  }
+  if (alone) await takeOver(db)
+  const metrics = makeMetrics()
+  const events = makeEvents({ log, metrics })
+  const blobsFolder = settings.blobs === '' ? folder : resolve(settings.blobs)
+  const filesPlace: BlobsPlace = { kind: 'folder', folder: join(blobsFolder, 'files') }
+  const scratchPlace: BlobsPlace = { kind: 'folder', folder: join(blobsFolder, 'scratch') }
+  for (const place of [filesPlace, scratchPlace]) {
+    await makeFolder(place.folder)
+    if (alone && settings.blobs === '') await openBlobs(place).sweepTemporary(clock.now()) // NOTE: a folder that others write to is the janitor's, who waits
+  }
+  const dispatcher = makeDispatcher({ settings: dispatchSettings(settings), clock, random: Math.random, events })
+  dispatcher.onModels((url, models) => {
+    events.modelsTold(url, models)
+    replaceModels(db, url, models, clock.now()).then(
+      () => db.hint('run'),
+      (error: unknown) => log.warn('models could not be noted', { error }),
+    )
+  })
+  await forgetBackends(
+    db,
+    settings.backends.map((b) => b.url),
+  )
+  const planner = makePlanner()
+  const newUuid = uuids(clock)
+  const parts: WorkerParts = {
+    db,
+    files: openBlobs(filesPlace),
+    scratch: openBlobs(scratchPlace),
+    filesPlace,
+    scratchPlace,
+    openBucket,
+    dispatcher,
+    planner,
+    clock,
+    log,
+    events,
+    random: Math.random,
+    randomBytes,
+    owner: newUuid(),
+    settings: workerSettings(settings),
+  }
+  return {
+    db,
+    parts,
+    dispatcher,
+    events,
+    metrics,
+    hold,
+    newUuid,
+    async [Symbol.asyncDispose]() {
+      await planner[Symbol.asyncDispose]()
+      await db[Symbol.asyncDispose]()
+      await hold?.[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** Runs the worker and its dispatcher; the dispatcher outlives the worker, which lets open calls end. */
+export async function runEngine({ parts, dispatcher }: Pick<Engine, 'parts' | 'dispatcher'>, signal: AbortSignal): Promise<void> {
+  const sending = new AbortController()
+  const dispatching = dispatcher.run(sending.signal)
+  try {
+    await runWorker(parts, signal)
+  } finally {
+    sending.abort()
+    await dispatching
+  }
+}
+
+/** For the operator's commands: the database, beside a running server. */
+export const openStore = (settings: Settings, clock: Clock = systemClock): Promise<Db> =>
+  openDatabase({ folder: resolve(settings.data), url: settings.database, clock })
+
+export const dispatchSettings = (s: Settings): DispatchSettings => ({
+  backends: s.backends.map((b) => ({ ...b, maxInFlight: b.maxInFlight ?? s.maxInFlight })),
+  attempts: s.attempts,
+  backoffBaseMs: s.backoffBase,
+  backoffMaxMs: s.backoffMax,
+  connectTimeoutMs: s.connectTimeout,
+  firstByteTimeoutMs: s.firstByteTimeout,
+  answerTimeoutMs: s.answerTimeout,
+  maxAnswerBytes: s.maxAnswerBytes,
+  startInFlight: s.startInFlight,
+  discoverEveryMs: s.discoverEvery,
+})
+
+const workerSettings = (s: Settings): WorkerParts['settings'] => ({
+  leaseMs: s.lease,
+  renewMs: s.leaseRenew,
+  lookMs: s.look,
+  flushMs: s.flushEvery,
+  flushBytes: s.flushBytes,
+  heldBytes: s.heldBytes,
+  shardLines: s.shardLines,
+  shardBytes: s.shardBytes,
+  maxLines: s.maxBatchLines,
+  maxFileBytes: s.maxFileBytes,
+  maxInputs: s.maxInputs,
+  maxLineBytes: s.maxLineBytes,
+  graceMs: s.grace,
+  suffixes: { output: s.suffixOutput, error: s.suffixError },
+  outputFileMs: s.fileExpiry,
+  workers: Math.max(1, s.workers),
+})
