@@ -171,5 +171,5 @@ const workerSettings = (s: Settings): WorkerParts['settings'] => ({
   graceMs: s.grace,
   suffixes: { output: s.suffixOutput, error: s.suffixError },
   outputFileMs: s.fileExpiry,
-  workers: Math.max(1, s.workers),
+  fleet: s.database !== '',
 })

@@ -88,6 +88,7 @@ export function makeDispatcher({
       busy: makeRing(),
       models: its.models,
       open: its.models !== null,
+      ceiling: its.maxInFlight,
       trouble: null,
       inFlight: 0,
       heardAt: -Infinity,
@@ -117,7 +118,7 @@ export function makeDispatcher({
   function learn(lane: Lane, outcome: Outcome): void {
     const { backend } = lane
     const meaning = meaningOf(outcome)
-    lane.pace = adapt(lane.pace, { meaning, inFlight: lane.inFlight }, backend.settings.maxInFlight)
+    lane.pace = adapt(lane.pace, { meaning, inFlight: lane.inFlight }, Math.max(1, backend.ceiling))
     if (meaning === 'good') {
       lane.refusals = 0
       backend.heardAt = now()
@@ -269,6 +270,14 @@ export function makeDispatcher({
     remove: (feed) => schedule.remove(feed),
     capacity: (model, endpoint) => backends.reduce((sum, backend) => sum + limitOf(backend, model, endpoint), 0),
     backends: () => backends.map(statusOf),
+    setCeiling(url, ceiling) {
+      for (const backend of backends) {
+        if (backend.settings.url !== url) continue
+        const more = ceiling > backend.ceiling
+        backend.ceiling = ceiling
+        if (more) for (const lane of backend.lanes.values()) offerAll(lane)
+      }
+    },
     onModels(listener) {
       listeners.push(listener)
       for (const { settings: its, models } of backends) if (models) listener(its.url, models)

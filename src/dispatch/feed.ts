@@ -36,6 +36,8 @@ export interface BackendStatus {
   readonly trouble: string | null
   readonly inFlight: number
   readonly limit: number
+  /** Calls that may be open at most, over all workers. */
+  readonly most: number
 }
 
 export interface Dispatcher {
@@ -48,6 +50,8 @@ export interface Dispatcher {
   /** How many more lines of this model and endpoint could be sent now if they were at hand; the moving limit of its lanes, in flight or not. 0 while no backend has the model. */
   capacity(model: string, endpoint: string): number
   backends(): readonly BackendStatus[]
+  /** This worker's part of what a backend may have open; at first all of it. Calls that are open beyond it end as they are. */
+  setCeiling(url: string, ceiling: number): void
   /** Called whenever a backend has told its models (first time, and when they changed). */
   onModels(heard: (url: string, models: readonly string[]) => void): void
   /** Discovery, probes and timers. Resolves when stopped and no call is open. */

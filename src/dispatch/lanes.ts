@@ -30,10 +30,10 @@ export const startPace = ({ settings }: Backend, startInFlight: number) =>
 
 /** What its lane for the model may have in flight now; 0: it has none for this endpoint, or is shut. */
 export function limitOf(backend: Backend, model: string, endpoint: string): number {
-  return backend.open && serves(backend, endpoint) ? (backend.lanes.get(model)?.pace.limit ?? 0) : 0
+  return backend.open && serves(backend, endpoint) ? Math.min(backend.lanes.get(model)?.pace.limit ?? 0, backend.ceiling) : 0
 }
 
-export function statusOf({ settings, models, open, trouble, inFlight, lanes }: Backend): BackendStatus {
+export function statusOf({ settings, models, open, trouble, inFlight, ceiling, lanes }: Backend): BackendStatus {
   const all = [...lanes.values()]
   const resting = all.length > 0 && all.every((lane) => lane.restsUntil > 0)
   return {
@@ -43,9 +43,10 @@ export function statusOf({ settings, models, open, trouble, inFlight, lanes }: B
     trouble: trouble ?? (resting ? 'it accepts nothing: it answers 429, 502 or 503 to everything' : null),
     inFlight,
     limit: Math.min(
-      settings.maxInFlight,
+      ceiling,
       all.reduce((sum, { pace }) => sum + pace.limit, 0),
     ),
+    most: settings.maxInFlight,
   }
 }
 

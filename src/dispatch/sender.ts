@@ -21,7 +21,7 @@ export interface SenderParts {
 
 export function makeSender({ schedule, now, stopping, held }: SenderParts): Sender {
   const takesMore = (backend: Backend): boolean =>
-    backend.open && backend.inFlight < backend.settings.maxInFlight && !goesAlone(backend.suspect) && !stopping()
+    backend.open && backend.inFlight < backend.ceiling && !goesAlone(backend.suspect) && !stopping()
 
   const hasRoom = (lane: Lane): boolean => lane.inFlight < lane.pace.limit && lane.restsUntil === 0 && takesMore(lane.backend)
 
@@ -94,4 +94,4 @@ export function makeSender({ schedule, now, stopping, held }: SenderParts): Send
 
 /** How full it is. */
 const share = ({ inFlight, pace, backend }: Lane): number =>
-  Math.max(inFlight / pace.limit, backend.inFlight / backend.settings.maxInFlight)
+  Math.max(inFlight / pace.limit, backend.inFlight / Math.max(1, backend.ceiling))

@@ -79,6 +79,8 @@ export interface Backend {
   models: readonly string[] | null
   open: boolean
   trouble: string | null
+  /** Calls that may be open now: its setting, or this worker's part of it. */
+  ceiling: number
   inFlight: number
   /** When it last accepted something, and when a connection of it last broke. */
   heardAt: number

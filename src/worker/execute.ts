@@ -17,12 +17,15 @@ import {
   stoppedBatches,
   type OpenBatch,
 } from '../store/shards.ts'
+import { forgetWorker, noteWorker } from '../store/workers.ts'
+import { makeAttendant } from './attend.ts'
 import { startRun, type BatchRun, type Held } from './batch-run.ts'
 import { makeBudget } from './budget.ts'
 import { turns } from './turns.ts'
 import { holdShard } from './held-shard.ts'
 import type { WorkerParts } from './parts.ts'
 import { makeSaver } from './saver.ts'
+import { allSlots, makeSlots } from './slots.ts'
 
 /** Batches of a model that it looks at. */
 const openAtOnce = 1000
@@ -47,6 +50,7 @@ export function makeExecutor(parts: WorkerParts): Executor {
     () => heldOf(runs),
     () => clock.monotonic(),
   )
+  const slots = settings.fleet ? makeSlots({ db, dispatcher, clock, owner, leaseMs: settings.leaseMs }) : allSlots
   const idPrefix = Buffer.from(parts.randomBytes(12)).toString('hex')
   let requests = 0
   const requestId = () => idPrefix + (requests++).toString(16).padStart(8, '0')
@@ -58,7 +62,9 @@ export function makeExecutor(parts: WorkerParts): Executor {
   let lookedAt = -Infinity
   let renewedAt = -Infinity
 
-  const canSend = () => !draining && clock.monotonic() - lookedAt < lookFreshMs && !budget.clogged
+  const { attend, lose } = makeAttendant({ db, dispatcher, clock, log, events, settings, budget, saving: saving.signal, release })
+
+  const canSend = () => !draining && clock.monotonic() - lookedAt < lookFreshMs && !budget.clogged && slots.fresh
 
   function runOf(batch: OpenBatch): BatchRun {
     const known = runs.get(batch.id)
@@ -79,60 +85,6 @@ export function makeExecutor(parts: WorkerParts): Executor {
     run.drop(held)
     budget.release(run, held.shard)
     if (starved) bell.ring()
-  }
-
-  /** What a shard needs now: to be finished, given back, or saved so far. */
-  function attend(run: BatchRun, held: Held): void {
-    const { shard, saver } = held
-    if (saver.busy || held.leaving) return
-    const over = shard.left === 0 || (shard.signal.aborted && shard.out === 0)
-    if (over) {
-      held.leaving = true
-      void finish(run, held)
-    } else if (!shard.signal.aborted && shard.bufferedSince !== null && flushDue(held)) void flush(run, held)
-  }
-
-  function flushDue({ shard }: Held): boolean {
-    const age = clock.monotonic() - (shard.bufferedSince ?? Infinity)
-    return age >= settings.flushMs || shard.bufferedBytes >= settings.flushBytes || budget.pressed(shard)
-  }
-
-  async function finish(run: BatchRun, held: Held): Promise<void> {
-    const { shard, saver } = held
-    const lost = shard.signal.aborted && (shard.signal.reason as Stopped).why.kind === 'lease-lost'
-    try {
-      if (shard.left === 0) {
-        const committed = await saver.finish(saving.signal)
-        if (committed === 'committed') events.shardDone(shard.lease)
-        else events.leaseLost(shard.lease)
-        db.hint('compose')
-      } else if (!lost) {
-        if (shard.bufferedSince !== null) await saver.checkpoint(saving.signal)
-        await giveBackShards(db, [{ batchId: shard.lease.batchId, number: shard.lease.number, fence: shard.lease.fence }])
-        db.hint('compose')
-      }
-    } catch (error) {
-      log.warn('a shard was left as it was; another worker takes it when its lease has ended', {
-        batch: run.batchId,
-        shard: shard.lease.number,
-        error,
-      })
-    } finally {
-      release(run, held)
-    }
-  }
-
-  async function flush(run: BatchRun, held: Held): Promise<void> {
-    const committed = await held.saver.checkpoint(saving.signal).catch(() => null) // NOTE: told by `troubled`; the lease lapses
-    if (committed === 'lost') lose(run, held)
-    attend(run, held)
-  }
-
-  function lose(run: BatchRun, { shard }: Held): void {
-    if (shard.signal.aborted) return
-    events.leaseLost(shard.lease)
-    shard.abort(new Stopped({ kind: 'lease-lost' }))
-    dispatcher.wake(run) // NOTE: the lanes may have passed it over for this shard
   }
 
   function stop(run: BatchRun, why: StopReason): void {
@@ -177,6 +129,7 @@ export function makeExecutor(parts: WorkerParts): Executor {
   async function renew(): Promise<void> {
     const sentAt = clock.monotonic()
     if (sentAt - renewedAt < settings.renewMs) return
+    if (settings.fleet) await noteWorker(db, owner, settings.leaseMs)
     const ours = new Map((await renewShards(db, owner, settings.leaseMs)).map((h) => [fenceKey(h), h]))
     renewedAt = sentAt
     for (const [run, held] of heldOf(runs)) {
@@ -242,6 +195,7 @@ export function makeExecutor(parts: WorkerParts): Executor {
   async function step(signal: AbortSignal): Promise<number> {
     const open = await look()
     await renew()
+    await slots.settle(open, runs.values())
     starved = false
     const end = clock.monotonic() + claimingMs
     for (const batch of turns(open)) {
@@ -255,17 +209,25 @@ export function makeExecutor(parts: WorkerParts): Executor {
 
   async function drain(): Promise<void> {
     draining = true
+    for (const [run, held] of heldOf(runs))
+      if (held.shard.out === 0) {
+        held.shard.abort(new Stopped({ kind: 'shutdown' }))
+        attend(run, held)
+      }
     const end = clock.monotonic() + settings.graceMs * 0.8
     const inFlight = () => dispatcher.backends().some((backend) => backend.inFlight > 0)
     while (inFlight() && clock.monotonic() < end) {
       await clock.sleep(50)
       await renew().catch(() => {})
+      await slots.settle([], []).catch(() => {})
       attendAll()
     }
     for (const run of runs.values()) stop(run, { kind: 'shutdown' })
     const last = clock.monotonic() + settings.graceMs * 0.2
     while (heldOf(runs).length > 0 && clock.monotonic() < last) await clock.sleep(20)
     saving.abort(new Stopped({ kind: 'shutdown' }))
+    await slots.release().catch(() => {}) // NOTE: they lapse
+    if (settings.fleet) await forgetWorker(db, owner).catch(() => {})
   }
 
   return {

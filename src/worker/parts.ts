@@ -49,6 +49,6 @@ export interface WorkerSettings {
   readonly suffixes: { readonly output: string; readonly error: string }
   /** How long output files are kept. */
   readonly outputFileMs: number
-  /** How many workers share a batch, as far as is known: shards of a small batch are cut accordingly. */
-  readonly workers: number
+  /** Are there, or could there be, other workers on this database? Then slots are claimed, and shards of a small batch cut for all. */
+  readonly fleet: boolean
 }

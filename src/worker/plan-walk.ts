@@ -3,6 +3,7 @@ import type { Batch, PlanError } from '../domain/batch.ts'
 import { shown } from '../domain/line.ts'
 import { joinSignals } from '../kit/abort.ts'
 import { forever, makeBell } from '../kit/forever.ts'
+import { countWorkers } from '../store/workers.ts'
 import { cancelledAmong, claimPlan, giveBackWalk, refuseBatch, startBatch, type Walk } from '../store/walks.ts'
 import { findInput } from './input.ts'
 import { planName } from './names.ts'
@@ -93,7 +94,7 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
           maxFileBytes: settings.maxFileBytes,
           maxInputs: settings.maxInputs,
           maxLineBytes: settings.maxLineBytes,
-          workers: settings.workers,
+          workers: settings.fleet ? Math.max(1, await countWorkers(db)) : 1,
           shardLines: settings.shardLines,
           shardBytes: settings.shardBytes,
         },
