@@ -7,13 +7,14 @@ import { makeApi } from './api/server.ts'
 import { prepareProjects, type FirstStart } from './auth/first-start.ts'
 import type { Settings } from './config.ts'
 import { askModels, type Told } from './dispatch/discovery.ts'
-import type { BackendStatus, Dispatcher } from './dispatch/feed.ts'
+import type { BackendStatus } from './dispatch/feed.ts'
 import { makeTransport } from './dispatch/http/transport.ts'
 import { offeredEndpoints } from './domain/endpoints.ts'
 import { dispatchSettings, openEngine, runEngine, type Outside } from './engine.ts'
 import { systemClock } from './kit/clock.ts'
 import type { Db } from './store/db.ts'
 import { listTroubles } from './store/walks.ts'
+import { makeWorkers } from './workers.ts'
 
 export interface App extends AsyncDisposable {
   readonly url: string
@@ -34,13 +35,15 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
   const engine = await openEngine(settings, outside)
   const { db, parts, dispatcher, events, metrics, hold, newUuid } = engine
   const { clock } = parts
+  const workers = settings.workers > 1 ? makeWorkers(engine, settings) : null
+  const backends = () => workers?.backends() ?? dispatcher.backends()
   try {
     const api = await makeApi({
       db,
       files: parts.files,
       clock,
       events,
-      metrics,
+      metrics: { ...metrics, page: () => metrics.page(workers?.metrics()) },
       randomBytes,
       newUuid,
       version,
@@ -51,13 +54,13 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
         windows: settings.windows,
         fileMs: settings.fileExpiry,
       },
-      readiness: () => readiness(db, dispatcher, settings),
+      readiness: () => readiness(db, backends(), settings),
     })
     metrics.gauge('nightshift_backend_in_flight', 'Calls that are open', ['backend'], () =>
-      dispatcher.backends().map((b) => [{ backend: b.url }, b.inFlight] as const),
+      backends().map((b) => [{ backend: b.url }, b.inFlight] as const),
     )
     metrics.gauge('nightshift_backend_limit', 'Calls that may be open now', ['backend'], () =>
-      dispatcher.backends().map((b) => [{ backend: b.url }, b.limit] as const),
+      backends().map((b) => [{ backend: b.url }, b.limit] as const),
     )
     await api.listen({ host: settings.host, port: settings.port })
     const { address, port, family } = api.server.address() as AddressInfo
@@ -68,9 +71,10 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
       url,
       db,
       first,
-      backends: () => dispatcher.backends(),
+      backends,
       async run(signal) {
-        if (settings.workers > 0) await runEngine(engine, signal)
+        if (workers) await workers.run(settings.workers, signal)
+        else if (settings.workers > 0) await runEngine(engine, signal)
         else while (!signal.aborted) await clock.sleep(2 ** 31 - 1, signal)
       },
       async [Symbol.asyncDispose]() {
@@ -127,11 +131,11 @@ async function closeApi(api: FastifyInstance): Promise<void> {
 /** What keeps batches waiting, for `doctor`. */
 export const troubles = (db: Db) => listTroubles(db, 100)
 
-async function readiness(db: Db, dispatcher: Dispatcher, settings: Settings): Promise<string[]> {
+async function readiness(db: Db, backends: readonly BackendStatus[], settings: Settings): Promise<string[]> {
   const reasons: string[] = []
   await db.query('select 1 as one').catch(() => reasons.push('the database cannot be reached'))
-  const backends = dispatcher.backends()
-  if (settings.workers > 0 && backends.length === 0) reasons.push('no backend is set: start with --backend URL')
+  if (settings.workers > 0 && settings.backends.length === 0) reasons.push('no backend is set: start with --backend URL')
+  else if (settings.workers > 0 && backends.length === 0) reasons.push('no worker has started yet')
   else if (settings.workers > 0 && backends.every((b) => b.state === 'closed'))
     reasons.push(...backends.map((b) => `backend ${b.url}: ${b.trouble ?? 'not asked yet'}`))
   return reasons

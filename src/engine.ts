@@ -13,9 +13,10 @@ import { systemClock, type Clock } from './kit/clock.ts'
 import type { Log } from './kit/log.ts'
 import { makeMetrics, type Metrics } from './kit/metrics.ts'
 import { pinoLog, type LogLevel } from './kit/pino-log.ts'
-import type { Db } from './store/db.ts'
+import type { Channel, Db } from './store/db.ts'
 import { FolderUnusable, holdFolder, type FolderHold } from './store/lock.ts'
 import { forgetBackends, replaceModels } from './store/models.ts'
+import { relayed } from './store/hints.ts'
 import { openDatabase } from './store/open.ts'
 import { takeOver } from './store/walks.ts'
 import type { WorkerParts } from './worker/parts.ts'
@@ -28,8 +29,17 @@ export interface Outside {
   readonly log: Log
 }
 
+/** What a worker is under a server on the same machine, which holds the data folder for it. */
+export interface Membership {
+  readonly owner: string
+  /** Tells the others of a hint. */
+  readonly tell: (channel: Channel) => void
+}
+
 export interface Engine extends AsyncDisposable {
   readonly db: Db
+  /** Another process on this machine has hinted at something. */
+  heard(channel: Channel): void
   readonly parts: WorkerParts
   readonly dispatcher: Dispatcher
   readonly events: Events
@@ -57,19 +67,21 @@ const uuids = (clock: Clock) => makeUuids(() => clock.now(), randomBytes)
 export async function openEngine(
   settings: Settings,
   { clock = systemClock, log = pinoLog(settings.logLevel as LogLevel) }: Partial<Outside> = {},
+  member?: Membership,
 ): Promise<Engine> {
   const folder = resolve(settings.data)
-  const alone = settings.database === ''
+  const alone = settings.database === '' && !member
   const hold = alone ? await holdFolder(folder) : null
-  let db: Db
+  let opened: Db
   try {
     if (!alone) await makeFolder(folder)
-    db = await openDatabase({ folder, url: settings.database, clock })
+    opened = await openDatabase({ folder, url: settings.database, clock })
   } catch (error) {
     await hold?.[Symbol.asyncDispose]()
     throw error
   }
-  if (alone) await takeOver(db)
+  if (alone) await takeOver(opened)
+  const db = member ? relayed(opened, member.tell) : opened
   const metrics = makeMetrics()
   const events = makeEvents({ log, metrics })
   const blobsFolder = settings.blobs === '' ? folder : resolve(settings.blobs)
@@ -107,11 +119,12 @@ export async function openEngine(
     events,
     random: Math.random,
     randomBytes,
-    owner: newUuid(),
-    settings: workerSettings(settings),
+    owner: member?.owner ?? newUuid(),
+    settings: workerSettings(settings, !alone),
   }
   return {
     db,
+    heard: opened.hint,
     parts,
     dispatcher,
     events,
@@ -155,7 +168,7 @@ export const dispatchSettings = (s: Settings): DispatchSettings => ({
   discoverEveryMs: s.discoverEvery,
 })
 
-const workerSettings = (s: Settings): WorkerParts['settings'] => ({
+const workerSettings = (s: Settings, fleet: boolean): WorkerParts['settings'] => ({
   leaseMs: s.lease,
   renewMs: s.leaseRenew,
   lookMs: s.look,
@@ -171,5 +184,5 @@ const workerSettings = (s: Settings): WorkerParts['settings'] => ({
   graceMs: s.grace,
   suffixes: { output: s.suffixOutput, error: s.suffixError },
   outputFileMs: s.fileExpiry,
-  fleet: s.database !== '',
+  fleet,
 })

@@ -18,7 +18,9 @@ const may: Record<string, readonly string[]> = {
   'config.ts': ['domain', 'kit', 'config'],
   config: ['domain', 'kit'],
   'engine.ts': ['domain', 'kit', 'store', 'blobs', 'dispatch', 'worker', 'events.ts', 'config.ts'],
-  'app.ts': ['engine.ts', 'domain', 'kit', 'store', 'dispatch', 'auth', 'api', 'config.ts'],
+  'workers.ts': ['engine.ts', 'domain', 'kit', 'store', 'dispatch', 'config.ts'],
+  'worker-process.ts': ['engine.ts', 'workers.ts'],
+  'app.ts': ['engine.ts', 'workers.ts', 'domain', 'kit', 'store', 'dispatch', 'auth', 'api', 'config.ts'],
   'run-file.ts': ['engine.ts', 'auth', 'config.ts', 'domain', 'store'],
   cli: ['run-file.ts', 'client.ts', 'config.ts', 'config', 'app.ts', 'domain', 'kit'],
 }

@@ -67,7 +67,7 @@ export const options = {
   data: text('data', './nightshift-data', 'Folder for the database, files, scratch and bucket folders'),
   database: text('database', '', 'Database, as postgres://user@host/database; none: a SQLite file in the data folder'),
   blobs: text('blobs', '', 'Folder for files and scratch; none: in the data folder'),
-  workers: whole('workers', 1, 'Workers in this process; 0 is an API alone', 0),
+  workers: whole('workers', 1, 'Workers; 1 works in this process, more are processes of their own, 0 is an API alone', 0),
   windows: list('windows', ['24h'], 'Completion windows that may be asked for, 1h to 14d', (w) => {
     const ms = windowMs(w)
     return ms !== null && ms <= 14 * 86_400_000

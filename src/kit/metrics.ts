@@ -1,4 +1,13 @@
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import {
+  AggregatorRegistry,
+  Counter,
+  Gauge,
+  Histogram,
+  Registry,
+  collectDefaultMetrics,
+  type MetricObjectWithValues,
+  type MetricValue,
+} from 'prom-client'
 
 /** Numbers for Prometheus. Labels are few-valued: a model, a status class; ids stand in log lines. */
 export interface Metrics {
@@ -18,7 +27,10 @@ export interface Metrics {
     read: () => Iterable<readonly [Readonly<Record<string, string>>, number]>,
   ): void
   readonly contentType: string
-  page(): Promise<string>
+  /** The page. `others`: the values of other processes, which are added. */
+  page(others?: readonly unknown[]): Promise<string>
+  /** What another process can add to its own. */
+  values(): Promise<unknown>
 }
 
 export function makeMetrics(): Metrics {
@@ -65,6 +77,11 @@ export function makeMetrics(): Metrics {
       })
     },
     contentType: registry.contentType,
-    page: () => registry.metrics(),
+    values: () => registry.getMetricsAsJSON(),
+    async page(others = []) {
+      if (others.length === 0) return registry.metrics()
+      const all = [await registry.getMetricsAsJSON(), ...(others as MetricObjectWithValues<MetricValue<string>>[][])]
+      return AggregatorRegistry.aggregate(all).metrics()
+    },
   }
 }

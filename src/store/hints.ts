@@ -1,4 +1,4 @@
-import type { Channel } from './db.ts'
+import type { Channel, Db } from './db.ts'
 
 /** Hints within one process. */
 export interface Hints {
@@ -19,3 +19,12 @@ export function makeHints(): Hints {
     },
   }
 }
+
+/** Hints are told to others on this machine as well; what they tell is given to `db` itself. */
+export const relayed = (db: Db, tell: (channel: Channel) => void): Db => ({
+  ...db,
+  hint(channel) {
+    db.hint(channel)
+    tell(channel)
+  },
+})

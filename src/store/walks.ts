@@ -151,6 +151,25 @@ export function takeOver(db: Db): Promise<void> {
       `update batches set fence = fence + 1, owner = null, lease_until = 0, retry_at = 0
        where status in ('validating', 'in_progress', 'cancelling') and (lease_until > 0 or retry_at > 0)`,
     )
+    await tx.query(`delete from slots`)
+    await tx.query(`delete from workers`)
+  })
+}
+
+/** A worker that is known to be dead: what it held is free at once, under higher fences. */
+export function endOwner(db: Db, owner: string): Promise<void> {
+  return db.tx(async (tx) => {
+    await tx.query(
+      `update shards set state = 'waiting', fence = fence + 1, owner = null, lease_until = 0 where owner = $1 and state = 'held'`,
+      [owner],
+    )
+    await tx.query(
+      `update batches set fence = fence + 1, owner = null, lease_until = 0
+       where status in ('validating', 'in_progress', 'cancelling') and owner = $1`,
+      [owner],
+    )
+    await tx.query(`delete from slots where owner = $1`, [owner])
+    await tx.query(`delete from workers where owner = $1`, [owner])
   })
 }
 

@@ -19,6 +19,8 @@ export interface BatchRun extends Feed {
   readonly held: Set<Held>
   /** Lines that can be taken from the shards at hand. */
   readonly unsent: number
+  /** Lines of the shards at hand that have no result: those that can be taken, are in flight, or wait for their next attempt. */
+  readonly left: number
   /** How many lines should be at hand, so that no lane waits for a claim: set at each look. */
   wanted: number
   /** No shard was left to claim at the last try. */
@@ -62,6 +64,9 @@ export function startRun(batch: OpenBatch, { monotonic, open, hungry, flushBytes
     exhausted: false,
     get unsent() {
       return sending.reduce((n, shard) => n + shard.unsent, 0)
+    },
+    get left() {
+      return [...held].reduce((n, { shard }) => n + shard.left, 0)
     },
     get settled() {
       return settled

@@ -105,6 +105,21 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     expect(await results()).toEqual({ segments: 1, output: ['1', '2', '3'], error: ['4'] })
   })
 
+  test('a save that was given up may have been committed: nothing else is saved under its number', async () => {
+    const { hold, results } = await open()
+    const { shard, saver, lose } = await hold('w')
+    settle(shard, shard.take())
+    lose(Infinity)
+    const giveUp = new AbortController()
+    const saving = saver.checkpoint(giveUp.signal)
+    settle(shard, shard.take(), 400)
+    giveUp.abort(new Error('no time left'))
+    await expect(saving).rejects.toThrow('lost')
+    lose(0)
+    await expect(saver.checkpoint(giveUp.signal)).rejects.toThrow('no time left')
+    expect(await results()).toEqual({ segments: 1, output: ['1'], error: [] })
+  })
+
   test('who comes back after another has finished the shard is told so at once, and changes nothing', async () => {
     const { db, hold, results } = await open()
     const late = await hold('late', 0)

@@ -15,7 +15,8 @@ export interface SaverParts extends SaveParts {
 
 /**
  * Saves the results of one shard, one save after the other: the numbers of its segments grow by one each. What was drained stays with its number until the
- * fate of its checkpoint is known (design 2): it is put and committed again under the same number before anything else of the shard is.
+ * fate of its checkpoint is known (design 2): it is put and committed again under the same number before anything else of the shard is. Once the signal has
+ * aborted, which ends that, nothing is saved any more.
  */
 export interface Saver {
   /** Is a save under way? */
@@ -32,6 +33,7 @@ export function makeSaver(parts: SaverParts, shard: HeldShard, project: string):
   let bytes = 0
 
   async function save(how: typeof saveCheckpoint, signal: AbortSignal): Promise<Committed> {
+    signal.throwIfAborted() // NOTE: a save that was given up may have been committed: nothing else may go under its number
     busy = true
     const drained = shard.drain()
     bytes = drained.outputBytes + drained.errorBytes

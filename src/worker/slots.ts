@@ -52,30 +52,34 @@ export function makeSlots({ db, dispatcher, clock, owner, leaseMs }: Parts): Slo
 
   const inFlightOf = (url: string) => dispatcher.backends().find((b) => b.url === url)?.inFlight ?? 0
 
+  function isFresh(): boolean {
+    const oldest = clock.monotonic() - leaseMs + marginMs
+    return [...claims.values()].every(({ cap, settledAt }) => cap === 0 || settledAt > oldest)
+  }
+
   return {
     get fresh() {
-      const oldest = clock.monotonic() - leaseMs + marginMs
-      return [...claims.values()].every(({ cap, settledAt }) => cap === 0 || settledAt > oldest)
+      return isFresh()
     },
     async settle(open, runs) {
       const all = [...runs]
+      const wasStale = !isFresh()
       for (const backend of dispatcher.backends()) await settleOne(backend, wantedOf(backend, open, all))
+      if (wasStale) for (const run of all) dispatcher.wake(run) // NOTE: the lanes have passed them over since
     },
     release: () => dropSlots(db, owner),
   }
 }
 
-/** Calls that could be open if there were slots: all of them while shards wait to be claimed, else as many as lines are held. */
+/** Calls that could be open if there were slots: all of them while shards wait to be claimed, else as many as lines are held, those that wait for their next attempt among them. */
 export function wantedOf(
   { models, state, most, inFlight }: Pick<BackendStatus, 'models' | 'state' | 'most' | 'inFlight'>,
   open: readonly Pick<OpenBatch, 'model' | 'waiting'>[],
-  runs: readonly Pick<BatchRun, 'model' | 'unsent'>[],
+  runs: readonly Pick<BatchRun, 'model' | 'left'>[],
 ): number {
   if (state === 'closed') return inFlight
   const has = ({ model }: { readonly model: string }) => models?.includes(model) ?? false
   if (open.some((batch) => batch.waiting && has(batch))) return most
-  return Math.min(
-    most,
-    runs.filter(has).reduce((sum, { unsent }) => sum + unsent, inFlight),
-  )
+  const left = runs.filter(has).reduce((sum, run) => sum + run.left, 0)
+  return Math.min(most, Math.max(inFlight, left))
 }

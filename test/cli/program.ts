@@ -14,6 +14,7 @@ export interface Ended {
   readonly err: string
 }
 export interface Running extends AsyncDisposable {
+  readonly pid: number
   readonly ended: Promise<Ended>
   out(): string
   err(): string
@@ -53,6 +54,7 @@ export function start(args: readonly string[], { cwd = tmpdir(), env = {}, asNob
     })
   })
   return {
+    pid: child.pid ?? 0,
     ended,
     out: () => said.out,
     err: () => said.err,

@@ -1,0 +1,334 @@
+/**
+ * What a database with one writer cannot show: two that contend for the same thing on PostgreSQL, statement by statement, in all orders (docs/proof.md says which proof covers
+ * what). Each order has a database state of its own making; what must hold afterwards does not depend on the order.
+ */
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { newBatch, project, runningBatch, segmentOf } from '../../test/support/batch-rows.ts'
+import { newPostgres } from '../../test/support/databases.ts'
+import { interleave, orders, type Contender } from '../../test/support/interleave.ts'
+import type { BatchId, FileId, KeyId } from '../domain/ids.ts'
+import { noSums } from '../domain/usage.ts'
+import { cancelBatch, findBatch, loadBatch } from './batches.ts'
+import { findCreate, holdCreate, putCreate } from './creates.ts'
+import type { Db } from './db.ts'
+import { outputsOf, reserveOutputs, type OutputName } from './outputs.ts'
+import { publishBatch, type Publication } from './publish.ts'
+import { addCheckpoint, closedShards, finishShard } from './segments.ts'
+import { claimShards, closeShards, doneLines, giveBackShards, openBatches, renewShards } from './shards.ts'
+import { settleSlots } from './slots.ts'
+import { announceUpload, takeLapsedUploads, walkOwner } from './uploads.ts'
+import { claimCompose, claimPlan, endOwner, refuseBatch, startBatch } from './walks.ts'
+
+const server = process.env.NIGHTSHIFT_TEST_POSTGRES
+const lease = 600_000
+
+async function inAllOrders<S, A, B>(meet: {
+  prepare: (db: Db) => Promise<S>
+  a: (s: S) => Contender<A>
+  b: (s: S) => Contender<B>
+  after: (db: Db, s: S, a: A, b: B, order: string) => Promise<void>
+}): Promise<void> {
+  const { db, url, drop } = await newPostgres(server ?? '')
+  onTestFinished(drop)
+  const run = async (order: string) => {
+    const s = await meet.prepare(db)
+    const met = await interleave(db, url, meet.a(s), meet.b(s), order)
+    const [a, b] = met.results
+    if (a.status === 'rejected') throw new Error(`a failed in the order ${met.done}`, { cause: a.reason })
+    if (b.status === 'rejected') throw new Error(`b failed in the order ${met.done}`, { cause: b.reason })
+    await meet.after(db, s, a.value, b.value, met.done)
+    return met.steps
+  }
+  const [most, least] = [await run(''), await run('b'.repeat(20))]
+  const all = orders(Math.max(most[0], least[0]), Math.max(most[1], least[1]))
+  expect(all.length).toBeGreaterThan(1)
+  for (const order of all) await run(order)
+}
+
+const claim = async (db: Db, id: BatchId, owner: string, leaseMs = lease, limit = 10) => {
+  const open = (await openBatches(db, 'm', 1000)).find((batch) => batch.id === id)
+  if (!open) throw new Error('not open')
+  return claimShards(db, open, owner, leaseMs, limit)
+}
+const claiming =
+  (id: BatchId, owner: string, limit = 10): Contender<number[]> =>
+  async (db) =>
+    (await claim(db, id, owner, lease, limit)).map(({ number }) => number)
+
+/** A batch with one shard, held by `old` under a lease that has run out. */
+async function lapsedShard(db: Db) {
+  const id = await runningBatch(db, 1)
+  const [held] = await claim(db, id, 'old', -1000)
+  if (!held) throw new Error('nothing to claim')
+  return { id, held }
+}
+
+/** A batch whose only shard is done, being composed, with a result file announced. */
+async function composing(db: Db, leaseMs = lease) {
+  const id = await runningBatch(db, 1)
+  const [held] = await claim(db, id, 'w')
+  await finishShard(db, held!, 10, segmentOf(0, [0, 9]))
+  const walk = await claimCompose(db, 'c', lease, 0)
+  if (walk?.batch.id !== id) throw new Error('another batch')
+  const blob = `p1/${id}`
+  await announceUpload(db, { blob, owner: walkOwner(id, walk.fence), leaseMs })
+  const file = { id: `file-${id}` as FileId, projectId: project, purpose: 'batch_output', filename: 'f', bytes: 1, blob, createdAt: 1, expiresAt: null, batchId: id } // prettier-ignore
+  const publication: Publication = { ending: 'completed', outputFileId: file.id, errorFileId: null, sums: { ...noSums, completed: 10 }, files: [file], objects: [], objectsExpireAt: null } // prettier-ignore
+  return { id, walk, blob, publication }
+}
+
+describe.runIf(server)('on PostgreSQL, in all orders of statements', { timeout: 300_000 }, () => {
+  test('two claims get each shard once, and all of them', () =>
+    inAllOrders({
+      prepare: (db) => runningBatch(db, 3),
+      a: (id) => claiming(id, 'a', 2),
+      b: (id) => claiming(id, 'b', 2),
+      after: async (db, id, a, b) => {
+        const rest = await claiming(id, 'c')(db)
+        expect([...a, ...b, ...rest].toSorted((x, y) => x - y)).toEqual([0, 1, 2])
+      },
+    }))
+
+  test('a checkpoint and a claim of the lapsed shard: it counts and the next holder knows it, or it is lost', () =>
+    inAllOrders({
+      prepare: lapsedShard,
+      a:
+        ({ held }) =>
+        (db) =>
+          addCheckpoint(db, held, segmentOf(0, [0, 4])),
+      b:
+        ({ id }) =>
+        (db) =>
+          claim(db, id, 'new'),
+      after: async (db, { id }, a, b) => {
+        const lines = a === 'committed' ? [[0, 4]] : []
+        expect(await doneLines(db, id, 0)).toEqual(lines)
+        for (const taken of b) expect(taken.done).toEqual(lines)
+        expect((await findBatch(db, project, id))?.sums.completed).toBe(a === 'committed' ? 5 : 0)
+      },
+    }))
+
+  test('a checkpoint and the closing of the shards: it is composed, or lost', () =>
+    inAllOrders({
+      prepare: async (db) => {
+        const s = await lapsedShard(db)
+        await cancelBatch(db, project, s.id)
+        const walk = await claimCompose(db, 'c', lease, -1)
+        return { ...s, fence: walk?.fence ?? 0 }
+      },
+      a:
+        ({ held }) =>
+        (db) =>
+          addCheckpoint(db, held, segmentOf(0, [0, 4])),
+      b:
+        ({ id, fence }) =>
+        async (db) => {
+          expect(await closeShards(db, id, fence)).toBe(true)
+          return closedShards(db, id, -1, 10)
+        },
+      after: async (_, __, a, [closed]) => {
+        expect(closed?.segments.length).toBe(a === 'committed' ? 1 : 0)
+      },
+    }))
+
+  test('the end of a shard and the closing of the shards: its last segment is composed, or lost', () =>
+    inAllOrders({
+      prepare: async (db) => {
+        const s = await lapsedShard(db)
+        await cancelBatch(db, project, s.id)
+        const walk = await claimCompose(db, 'c', lease, -1)
+        return { ...s, fence: walk?.fence ?? 0 }
+      },
+      a:
+        ({ held }) =>
+        (db) =>
+          finishShard(db, held, 10, segmentOf(0, [0, 9])),
+      b:
+        ({ id, fence }) =>
+        async (db) => {
+          await closeShards(db, id, fence)
+          return closedShards(db, id, -1, 10)
+        },
+      after: async (_, __, a, [closed]) => {
+        expect(closed?.segments.length).toBe(a === 'committed' ? 1 : 0)
+      },
+    }))
+
+  test('a giving back and a renewal: the shard waits, or is held', () =>
+    inAllOrders({
+      prepare: async (db) => {
+        const id = await runningBatch(db, 1)
+        const [held] = await claim(db, id, `o-${id}`)
+        return { id, held: held! }
+      },
+      a:
+        ({ held }) =>
+        (db) =>
+          giveBackShards(db, [held]),
+      b:
+        ({ id }) =>
+        (db) =>
+          renewShards(db, `o-${id}`, lease),
+      after: async (db, { id }) => {
+        expect((await claim(db, id, 'next')).map(({ number }) => number)).toEqual([0])
+      },
+    }))
+
+  test('the end of a dead owner and a checkpoint of it that was on its way: it counts, or is lost, and the shard is free', () =>
+    inAllOrders({
+      prepare: async (db) => {
+        const id = await runningBatch(db, 1)
+        const [held] = await claim(db, id, `o-${id}`)
+        return { id, held: held! }
+      },
+      a:
+        ({ held }) =>
+        (db) =>
+          addCheckpoint(db, held, segmentOf(0, [0, 4])),
+      b:
+        ({ id }) =>
+        (db) =>
+          endOwner(db, `o-${id}`),
+      after: async (db, { id }, a) => {
+        const [taken] = await claim(db, id, 'next')
+        expect(taken?.done).toEqual(a === 'committed' ? [[0, 4]] : [])
+      },
+    }))
+
+  test('two that plan get one batch once', () =>
+    inAllOrders({
+      prepare: async (db) => newBatch(db),
+      a: () => (db) => claimPlan(db, 'a', lease),
+      b: () => (db) => claimPlan(db, 'b', lease),
+      after: async (db, id, a, b) => {
+        expect([a, b].filter(Boolean)).toHaveLength(1)
+        await refuseBatch(db, id, (a ?? b)?.fence ?? 0, [])
+      },
+    }))
+
+  test('two that compose get one batch once', () =>
+    inAllOrders({
+      prepare: async (db) => {
+        const id = await runningBatch(db, 1)
+        await finishShard(db, (await claim(db, id, 'w'))[0]!, 10, segmentOf(0, [0, 9]))
+        return id
+      },
+      a: () => (db) => claimCompose(db, 'a', lease, 0),
+      b: () => (db) => claimCompose(db, 'b', lease, 0),
+      after: async (_, id, a, b) => {
+        expect([a, b].map((walk) => walk?.batch.id).filter(Boolean)).toEqual([id])
+      },
+    }))
+
+  test('the start of a batch and its cancel: one of them sees the other', () =>
+    inAllOrders({
+      prepare: async (db) => {
+        const id = await newBatch(db)
+        const walk = await claimPlan(db, 'p', lease)
+        return { id, fence: walk?.fence ?? 0 }
+      },
+      a: ({ id, fence }) => (db) => startBatch(db, id, fence, { blob: 'b', bytes: 1, lines: 1, model: 'm', shards: [{ number: 0, offset: 0, bytes: 1, lines: 1 }] }), // prettier-ignore
+      b:
+        ({ id }) =>
+        (db) =>
+          cancelBatch(db, project, id),
+      after: async (db, { id }, started, cancelled) => {
+        expect(cancelled).toBe(true)
+        expect(await findBatch(db, project, id)).toMatchObject({ status: 'cancelling', total: started ? 1 : 0 })
+      },
+    }))
+
+  test('publishing and a cancel: published whole, or not at all', () =>
+    inAllOrders({
+      prepare: composing,
+      a:
+        ({ id, walk, publication }) =>
+        async (db) =>
+          publishBatch(db, (await loadBatch(db, id)) ?? walk.batch, walk.fence, publication),
+      b:
+        ({ id }) =>
+        (db) =>
+          cancelBatch(db, project, id),
+      after: async (db, { id, publication }, published, cancelled) => {
+        const batch = await findBatch(db, project, id)
+        if (published) expect(batch).toMatchObject({ status: 'completed', outputFileId: publication.outputFileId })
+        else expect(batch).toMatchObject({ status: 'cancelling', outputFileId: null })
+        expect(cancelled).toBe(!published || batch?.cancellingAt !== null)
+      },
+    }))
+
+  test('publishing and the janitor who wants the result file: one of them has it', () =>
+    inAllOrders({
+      prepare: (db) => composing(db, -1000),
+      a:
+        ({ walk, publication }) =>
+        (db) =>
+          publishBatch(db, walk.batch, walk.fence, publication).catch(() => false),
+      b: () => (db) => takeLapsedUploads(db, 'janitor', 1000),
+      after: async (db, { id, blob }, published, taken) => {
+        expect(taken.includes(blob)).toBe(!published)
+        expect((await findBatch(db, project, id))?.status).toBe(published ? 'completed' : 'in_progress')
+      },
+    }))
+
+  test('two batches over one input: each has both names or none', () =>
+    inAllOrders({
+      prepare: async (db) => {
+        const [a, b] = [await newBatch(db), await newBatch(db)]
+        const key = `in/${a}`
+        const names = (['output', 'error'] as const).map((kind): OutputName => ({
+          store: 's',
+          bucket: 'b',
+          key: `${key}-${kind}`,
+          kind,
+        }))
+        return { a, b, names }
+      },
+      a:
+        ({ a, names }) =>
+        (db) =>
+          reserveOutputs(db, project, a, names),
+      b:
+        ({ b, names }) =>
+        (db) =>
+          reserveOutputs(db, project, b, names),
+      after: async (db, { a, b }, first, second) => {
+        expect([first, second].toSorted()).toEqual([false, true])
+        expect([(await outputsOf(db, a)).length, (await outputsOf(db, b)).length]).toEqual(first ? [2, 0] : [0, 2])
+      },
+    }))
+
+  test('two claims of slots never pass the ceiling', () =>
+    inAllOrders({
+      prepare: (db) => newBatch(db),
+      a: (id) => (db) =>
+        settleSlots(db, { backend: id, ceiling: 10, owner: 'a', cap: 0, inFlight: 0, wanted: 8, leaseMs: lease }),
+      b: (id) => (db) =>
+        settleSlots(db, { backend: id, ceiling: 10, owner: 'b', cap: 0, inFlight: 0, wanted: 8, leaseMs: lease }),
+      after: async (_, __, a, b) => {
+        expect(a.granted + b.granted).toBe(10)
+        expect([a.granted, b.granted].toSorted((x, y) => x - y)).toEqual([2, 8])
+      },
+    }))
+
+  test('two creates under one key make one batch', () =>
+    inAllOrders({
+      prepare: async (db) => `key:${await newBatch(db)}`,
+      a: (mark) => (db) => createOnce(db, mark, 'a'),
+      b: (mark) => (db) => createOnce(db, mark, 'b'),
+      after: async (_, __, a, b) => {
+        expect(a).toBe(b)
+      },
+    }))
+})
+
+/** As the API does it. */
+const createOnce = (db: Db, mark: string, id: string): Promise<string> =>
+  db.tx(async (tx) => {
+    const keyId = 'k' as KeyId
+    await holdCreate(tx, keyId, mark)
+    const earlier = await findCreate(tx, keyId, mark)
+    if (earlier) return earlier.batchId
+    await putCreate(tx, { keyId, mark, bodyHash: 'h', batchId: id as BatchId, createdAt: 1, answered: false })
+    return id
+  })

@@ -1,0 +1,157 @@
+/** Many processes on one PostgreSQL: an API alone and workers beside it, any of which may be killed or stopped; the database too. */
+import { randomBytes } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import pg from 'pg'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { startSimulator, type SimulateOptions } from '../../src/app.ts'
+import { openFolder, serve, start, type Running } from '../cli/program.ts'
+import { follow, followToEnd, poll } from '../conformance/follow.ts'
+import { linesOf, model, times } from '../conformance/lines.ts'
+import { readResults } from '../conformance/results.ts'
+import { create, upload } from '../conformance/wire.ts'
+import { findPrograms, newDatabase, startPostgres } from '../support/postgres-server.ts'
+import { watchFor } from './processes.ts'
+
+const simulated = { models: [model], firstTokenMs: 20, tokenMs: 0 }
+const { NIGHTSHIFT_TEST_POSTGRES: shared } = process.env
+const leases = ['--lease', '3s', '--lease-renew', '1s', '--grace', '5s']
+
+/** An API, workers, a simulated backend and a folder for the bytes, all gone when the test ends. */
+async function openFleet(database: string, count: number, flags: readonly string[], backend: Partial<SimulateOptions> = {}) {
+  const folder = await openFolder()
+  const simulator = await startSimulator({ ...simulated, ...backend })
+  const all = ['--database', database, '--blobs', folder.in('blobs'), ...leases, ...flags]
+  const server = await serve(folder.in('data'), simulator.url, { flags: [...all, '--workers', '0'] })
+  const work = async (): Promise<Running> => {
+    const worker = start(['worker', '--data', folder.in('data'), '--backend', simulator.url, ...all])
+    await poll(
+      async () => worker.err(),
+      (said) => said.includes('The worker works'),
+      'a worker works',
+    )
+    return worker
+  }
+  const workers = await Promise.all(Array.from({ length: count }, work))
+  onTestFinished(async () => {
+    await Promise.all([server, ...workers].map((one) => one[Symbol.asyncDispose]()))
+    await simulator[Symbol.asyncDispose]()
+    await folder[Symbol.asyncDispose]()
+  })
+  return { simulator, server, workers, work }
+}
+
+const ownersOf = (database: string) => async (): Promise<string[]> => {
+  const client = new pg.Client(database)
+  await client.connect()
+  try {
+    const { rows } = await client.query<{ owner: string }>(`select distinct owner from shards where state = 'held'`)
+    return rows.map(({ owner }) => owner)
+  } finally {
+    await client.end()
+  }
+}
+
+describe.runIf(shared)('on a running PostgreSQL', () => {
+  const fresh = async () => {
+    const { url, drop } = await newDatabase(shared ?? '', `night_${randomBytes(8).toString('hex')}`)
+    onTestFinished(drop)
+    return url
+  }
+
+  test('four workers share a batch within the ceiling; each line is in one result', { timeout: 90_000 }, async () => {
+    const database = await fresh()
+    const { simulator, server } = await openFleet(database, 4, ['--max-in-flight', '12'])
+    const lines = linesOf(times(1500))
+    const { id } = await create(server, { input_file_id: (await upload(server, lines.text)).id })
+    await using owners = watchFor(ownersOf(database))
+    const batch = await followToEnd(server, id, 60_000)
+    expect(batch).toMatchObject({ status: 'completed', request_counts: { completed: 1500 } })
+    await readResults(server, batch, lines.customIds)
+    expect(owners.all.size).toBe(4)
+    expect(simulator.stats().maxInFlight).toBeLessThanOrEqual(12)
+    expect(simulator.stats().requests).toBe(1500)
+  })
+
+  test('a ceiling of one works with four workers, and one small batch uses the whole ceiling', { timeout: 90_000 }, async () => {
+    const { simulator, server } = await openFleet(await fresh(), 4, ['--max-in-flight', '1'])
+    const lines = linesOf(times(40))
+    const { id } = await create(server, { input_file_id: (await upload(server, lines.text)).id })
+    await readResults(server, await followToEnd(server, id, 60_000), lines.customIds)
+    expect(simulator.stats()).toMatchObject({ maxInFlight: 1, requests: 40 })
+  })
+
+  test(
+    'one is killed, one stopped for longer than its leases, one asked to end: nothing is lost, nothing doubled',
+    { timeout: 120_000 },
+    async () => {
+      const { simulator, server, workers } = await openFleet(await fresh(), 4, ['--max-in-flight', '16'])
+      const lines = linesOf(times(3000))
+      const { id } = await create(server, { input_file_id: (await upload(server, lines.text)).id })
+      await follow(server, id, ({ request_counts }) => request_counts.completed > 100)
+      const [killed, stopped, leaving] = workers
+      killed?.signal('SIGKILL')
+      stopped?.signal('SIGSTOP')
+      leaving?.signal('SIGTERM')
+      expect((await leaving?.ended)?.code, leaving?.err()).toBe(0)
+      await pause(4500)
+      stopped?.signal('SIGCONT')
+      const batch = await followToEnd(server, id, 90_000)
+      expect(batch).toMatchObject({ status: 'completed', request_counts: { completed: 3000 } })
+      await readResults(server, batch, lines.customIds)
+      expect(simulator.stats().requests, 'only what the two had in flight or not saved may be sent again').toBeLessThanOrEqual(
+        3000 + 2 * 16 + 2 * 1000,
+      )
+    },
+  )
+
+  test('one that joins has its part within seconds', { timeout: 90_000 }, async () => {
+    const database = await fresh()
+    const { server, work } = await openFleet(database, 1, ['--max-in-flight', '8'])
+    const lines = linesOf(times(2000))
+    const { id } = await create(server, { input_file_id: (await upload(server, lines.text)).id })
+    await follow(server, id, ({ request_counts }) => request_counts.completed > 50)
+    const late = await work()
+    onTestFinished(() => late[Symbol.asyncDispose]())
+    await poll(ownersOf(database), (owners) => owners.length === 2, 'both hold shards', 5000)
+    await readResults(server, await followToEnd(server, id, 60_000), lines.customIds)
+  })
+})
+
+const programs = await findPrograms()
+
+test.runIf(programs)(
+  'PostgreSQL is killed and comes back: the API answers 503 meanwhile, and batches go on',
+  { timeout: 120_000 },
+  async () => {
+    const postgres = await startPostgres(programs ?? '', [])
+    onTestFinished(() => postgres.stop())
+    const { server } = await openFleet(postgres.url, 2, [])
+    const lines = linesOf(times(4000))
+    const { id } = await create(server, { input_file_id: (await upload(server, lines.text)).id })
+    await follow(server, id, ({ request_counts }) => request_counts.completed > 200)
+    await postgres.kill('SIGKILL')
+    const away = await poll(
+      async () => {
+        const { status, headers } = await fetch(`${server.baseUrl}/v1/batches/${id}`, {
+          headers: { authorization: `Bearer ${server.key}` },
+        })
+        return { status, retryAfter: headers.get('retry-after') }
+      },
+      ({ status }) => status !== 200,
+      'the API says that the database is away',
+    )
+    expect(away).toEqual({ status: 503, retryAfter: expect.stringMatching(/^\d+$/) as string })
+    await pause(1500)
+    await postgres.start()
+    const batch = await poll(
+      async () => {
+        const response = await fetch(`${server.baseUrl}/v1/batches/${id}`, { headers: { authorization: `Bearer ${server.key}` } })
+        return (await response.json()) as Awaited<ReturnType<typeof followToEnd>>
+      },
+      (seen) => seen.status === 'completed',
+      'it is completed',
+      90_000,
+    )
+    await readResults(server, batch, lines.customIds)
+  },
+)
