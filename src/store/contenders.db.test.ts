@@ -21,6 +21,8 @@ import { claimCompose, claimPlan, endOwner, refuseBatch, startBatch } from './wa
 
 const server = process.env.NIGHTSHIFT_TEST_POSTGRES
 const lease = 600_000
+/** Where there are more, so many of them, from the first to the last at equal distances. ORDERS=10000 for all. */
+const ordersAtMost = Number(process.env.ORDERS ?? 40)
 
 async function inAllOrders<S, A, B>(meet: {
   prepare: (db: Db) => Promise<S>
@@ -42,7 +44,8 @@ async function inAllOrders<S, A, B>(meet: {
   const [most, least] = [await run(''), await run('b'.repeat(20))]
   const all = orders(Math.max(most[0], least[0]), Math.max(most[1], least[1]))
   expect(all.length).toBeGreaterThan(1)
-  for (const order of all) await run(order)
+  const each = Math.max(1, all.length / ordersAtMost)
+  for (let i = 0; i < all.length; i += each) await run(all[Math.floor(i)] ?? '')
 }
 
 const claim = async (db: Db, id: BatchId, owner: string, leaseMs = lease, limit = 10) => {

@@ -39,6 +39,13 @@ async function takeItsClock(url: string, clock: Clock): Promise<{ set(): Promise
   return { set: () => client.query('update hands.clock set at = $1', [clock.now()]), end: () => client.end() }
 }
 
+/** With its address, for those who look at it by another way. */
+export async function newPostgres(server: string): Promise<{ db: Db; url: string; drop(): Promise<void> }> {
+  const { url, drop } = await newDatabase(server, `night_${randomBytes(8).toString('hex')}`)
+  const db = await openDatabase({ folder: '', url, clock: systemClock })
+  return { db, url, drop: async () => (await db[Symbol.asyncDispose](), drop()) }
+}
+
 const endingWith = (db: Db, after: () => Promise<void>): Db => ({
   ...db,
   async [Symbol.asyncDispose]() {
