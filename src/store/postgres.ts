@@ -43,6 +43,8 @@ export function openPostgres(url: string, { clock, random = Math.random, connect
     clock,
   )
   const known = new Map<string, string>()
+  /** What the driver threw. All else that ends a transaction is the caller's own, and none of our business. */
+  const thrown = new WeakSet<object>()
   let closed = false
 
   function sqlOf(sql: string, values: number): string {
@@ -52,6 +54,16 @@ export function openPostgres(url: string, { clock, random = Math.random, connect
     const made = translate(sql, values, dialect).sql
     known.set(sql, made)
     return made
+  }
+
+  async function driven<R>(does: () => Promise<R>, failed: (error: unknown) => void = () => {}): Promise<R> {
+    try {
+      return await does()
+    } catch (error) {
+      if (error instanceof Error) thrown.add(error)
+      failed(error)
+      throw error
+    }
   }
 
   const run = async (on: pg.Pool | pg.PoolClient, sql: string, values: readonly Value[]): Promise<Row[]> =>
@@ -64,6 +76,7 @@ export function openPostgres(url: string, { clock, random = Math.random, connect
       try {
         return await work()
       } catch (error) {
+        if (!(error instanceof Error && thrown.has(error))) throw error
         if (!isConflict(error) || failures >= conflictTries) throw translateError(error)
         await clock.sleep(backoffMs(failures, conflictPause, random))
       }
@@ -71,17 +84,13 @@ export function openPostgres(url: string, { clock, random = Math.random, connect
   }
 
   async function transact<T>(work: (tx: Queries) => Promise<T>): Promise<T> {
-    const client = await pool.connect()
+    const client = await driven(() => pool.connect())
     let broken: Error | undefined
     let open = true
-    const noted = async <R>(does: () => Promise<R>): Promise<R> => {
-      try {
-        return await does()
-      } catch (error) {
+    const noted = <R>(does: () => Promise<R>): Promise<R> =>
+      driven(does, (error) => {
         if (isOfConnection(error)) broken = error
-        throw error
-      }
-    }
+      })
     const lost = (error: Error) => (broken = error)
     client.on('error', lost)
     try {
@@ -107,7 +116,7 @@ export function openPostgres(url: string, { clock, random = Math.random, connect
   }
 
   function query(sql: string, values: readonly Value[] = []): Promise<Row[]> {
-    return again(() => run(pool, sql, values))
+    return again(() => driven(() => run(pool, sql, values)))
   }
 
   return {

@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { gunzipSync } from 'node:zlib'
 import { expect } from 'vitest'
 import { threeLines } from './lines.ts'
-import { lockDatabase } from './local.ts'
+import { lockDatabase, onPostgres } from './local.ts'
 import { test, isRemote, openLocal } from './subject.ts'
 import { allBatches, call, create, expectRefused, failureOf, listBatches, tryCreate, tryUpload, upload } from './wire.ts'
 
@@ -98,7 +98,7 @@ test('7: what is refused says so in the envelope, without a number as its code a
   }
 })
 
-test.skipIf(isRemote)(
+test.skipIf(isRemote || onPostgres)(
   '8: while the database cannot be written, a create is answered 503 with retry-after, and afterwards it works',
   async () => {
     await using subject = await openLocal()

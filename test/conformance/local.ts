@@ -11,6 +11,7 @@ import { loadSettings } from '../../src/config.ts'
 import type { OptionName } from '../../src/config/options.ts'
 import { systemClock, type Clock } from '../../src/kit/clock.ts'
 import { Stopped } from '../../src/domain/stop.ts'
+import { movableDatabase } from '../support/databases.ts'
 import { namesUnder } from '../support/names-under.ts'
 import { controlOf, startScriptedBackend } from './scripted-backend.ts'
 import type { Subject } from './subject.ts'
@@ -26,6 +27,9 @@ export interface LocalSubject extends Subject {
   restart(options: { whileOff: () => void }): Promise<void>
 }
 
+/** The whole suite over PostgreSQL: `CONFORMANCE_ON=postgres`. */
+export const onPostgres = process.env.CONFORMANCE_ON === 'postgres'
+
 /** Settings beside those that every local subject has, as a user would write them behind their flags. */
 export type Special = Readonly<Partial<Record<OptionName, string>>>
 
@@ -35,10 +39,15 @@ const usual: Special = { backoffBase: '20ms', backoffMax: '200ms', logLevel: pro
 export async function openLocal(special: Special = {}): Promise<LocalSubject> {
   const data = await mkdtemp(join(tmpdir(), 'nightshift-subject-'))
   const backend = await startScriptedBackend()
+  const shared = onPostgres ? await movableDatabase(process.env.NIGHTSHIFT_TEST_POSTGRES ?? '') : null
+  const database = shared?.url ?? ''
   let ahead = 0
   const clock: Clock = { ...systemClock, now: () => systemClock.now() + ahead }
   const start = (port: string) =>
-    run(loadSettings({ backend: [backend.url], flags: { ...usual, ...special, data, port, host: '127.0.0.1' } }, {}), clock)
+    run(
+      loadSettings({ backend: [backend.url], flags: { ...usual, ...special, data, database, port, host: '127.0.0.1' } }, {}),
+      clock,
+    )
   let server = await start('0')
   const { port } = new URL(server.app.url)
   const { key, project: projectId } = JSON.parse(await readFile(join(data, 'credentials.json'), 'utf8')) as {
@@ -53,7 +62,10 @@ export async function openLocal(special: Special = {}): Promise<LocalSubject> {
     backend: controlOf(backend.url),
     bucket: { name: 'default', folder: join(data, 'buckets/default') },
     data,
-    advance: (ms) => void (ahead += ms),
+    advance(ms) {
+      ahead += ms
+      void shared?.setAhead(ahead)
+    },
     async restart({ whileOff }) {
       await server.end()
       whileOff()
@@ -63,6 +75,7 @@ export async function openLocal(special: Special = {}): Promise<LocalSubject> {
       await backend[Symbol.asyncDispose]() // NOTE: first, so that calls that hang do not hold up the end
       await server.end()
       await rm(data, { recursive: true, force: true })
+      await shared?.drop()
     },
   }
 }

@@ -46,6 +46,24 @@ export async function newPostgres(server: string): Promise<{ db: Db; url: string
   return { db, url, drop: async () => (await db[Symbol.asyncDispose](), drop()) }
 }
 
+/** A database whose clock can be set ahead of the machine's. */
+export async function movableDatabase(
+  server: string,
+): Promise<{ url: string; setAhead(ms: number): Promise<unknown>; drop(): Promise<void> }> {
+  const { url, drop } = await newDatabase(server, `night_${randomBytes(8).toString('hex')}`)
+  const client = new pg.Client(url)
+  await client.connect()
+  await client.query(`create schema hands; create table hands.ahead (ms double precision); insert into hands.ahead values (0);
+    create function hands.clock_timestamp() returns timestamptz language sql volatile as
+      'select pg_catalog.clock_timestamp() + ms * interval ''1 millisecond'' from hands.ahead';
+    do $$ begin execute format('alter database %I set search_path = hands, public, pg_catalog', current_database()); end $$`)
+  return {
+    url,
+    setAhead: (ms) => client.query('update hands.ahead set ms = $1', [ms]),
+    drop: async () => (await client.end(), drop()),
+  }
+}
+
 const endingWith = (db: Db, after: () => Promise<void>): Db => ({
   ...db,
   async [Symbol.asyncDispose]() {
