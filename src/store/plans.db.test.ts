@@ -1,22 +1,24 @@
-import { expect, test } from 'vitest'
+import { systemClock } from '../kit/clock.ts'
+import { expect, onTestFinished, test } from 'vitest'
 import { newBatch, project, runningBatch } from '../../test/support/batch-rows.ts'
-import { databases } from '../../test/support/databases.ts'
+import { databases, newPostgres } from '../../test/support/databases.ts'
 import { cancelBatch, findBatch, listBatches } from './batches.ts'
 import { pruneCreates } from './creates.ts'
 import { text, type Db, type Row, type Value } from './db.ts'
 import { blobInUse, expiredFiles, listFiles, type StoredFile } from './files.ts'
 import { expiredOutputs, outputsOf } from './outputs.ts'
 import { closedShards, resultSizes } from './segments.ts'
+import { openPostgres } from './postgres.ts'
 import { claimShards, openBatches, openModels, renewShards, stoppedBatches, type OpenBatch } from './shards.ts'
 import { batchesToSweep } from './sweeps.ts'
 import { renewUploads, takeLapsedUploads } from './uploads.ts'
 import { cancelledAmong, claimCompose, claimPlan, listTroubles, takeOver } from './walks.ts'
 
 /** Runs every statement as it is, and keeps how the database finds its rows. */
-function explaining(db: Db, steps: string[]): Db {
+function explaining(db: Db, explain: string, steps: string[], told: (row: Row) => string[]): Db {
   const query = async (sql: string, values: readonly Value[] = []): Promise<Row[]> => {
-    const plan = await db.query(`explain query plan ${sql}`, values)
-    steps.push(...plan.map((row) => text(row, 'detail')))
+    const plan = await db.query(`${explain} ${sql}`, values)
+    steps.push(...plan.flatMap(told))
     return db.query(sql, values)
   }
   return { ...db, query, tx: (work) => work({ query }) }
@@ -25,12 +27,9 @@ function explaining(db: Db, steps: string[]): Db {
 /** A table from end to end, or along the index of its primary key, which is as long. Partial indexes of what is open are short. */
 const wholeTable = /^SCAN (?!(page|p|s)\b)\w+\b(?! USING (COVERING )?INDEX (batches|shards)_)/
 
-test('no list, claim, look or sweep passes what has ended: each finds its rows by an index', async () => {
-  await using db = (await databases.sqlite?.()) as Db
+async function askAll(db: Db, seen: Db): Promise<void> {
   const id = await runningBatch(db, 3)
   await newBatch(db)
-  const steps: string[] = []
-  const seen = explaining(db, steps)
   expect(await openModels(seen)).toEqual(['m'])
   const [open] = (await openBatches(seen, 'm', 1)) as [OpenBatch]
   await claimShards(seen, open, 'w', 1000, 9)
@@ -57,6 +56,51 @@ test('no list, claim, look or sweep passes what has ended: each finds its rows b
   await expiredOutputs(seen, 10)
   await pruneCreates(seen, 0, 10)
   await takeOver(seen)
+}
+
+test('no list, claim, look or sweep passes what has ended: each finds its rows by an index', async () => {
+  await using db = (await databases.sqlite?.()) as Db
+  const steps: string[] = []
+  await askAll(
+    db,
+    explaining(db, 'explain query plan', steps, (row) => [text(row, 'detail')]),
+  )
   expect(steps.filter((step) => wholeTable.test(step))).toEqual([])
   expect(steps).toContain('SEARCH files USING INDEX files_list (project_id=? AND (created_at,id)<(?,?))')
 })
+
+interface Node {
+  readonly 'Node Type': string
+  readonly 'Relation Name'?: string
+  readonly 'Index Name'?: string
+  readonly 'Index Cond'?: string
+  readonly Plans?: readonly Node[]
+}
+
+/** A row a worker, or two. */
+const short = new Set(['slots', 'workers'])
+/** Partial indexes of what is open are short. */
+const ofWhatIsOpen =
+  /^(batches_(open|validating|running|running_of|sweep)|shards_(waiting|held|held_of)|files_expiry|outputs_expiry)$/
+const wholes = (node: Node): string[] => {
+  const { 'Node Type': type, 'Relation Name': table = '', 'Index Name': index = '', 'Index Cond': condition } = node
+  const whole = type === 'Seq Scan' || (/Index.* Scan/.test(type) && condition === undefined && !ofWhatIsOpen.test(index))
+  return [...(whole && !short.has(table) ? [`${type} ${table}${index}`] : []), ...(node.Plans ?? []).flatMap(wholes)]
+}
+
+test.runIf(process.env.NIGHTSHIFT_TEST_POSTGRES)(
+  'so it is on PostgreSQL, wherever there are rows enough for an index to pay',
+  async () => {
+    const { db, url, drop } = await newPostgres(process.env.NIGHTSHIFT_TEST_POSTGRES ?? '')
+    const sparing = openPostgres(`${url}?options=-c%20enable_seqscan%3Doff`, { clock: systemClock })
+    onTestFinished(async () => {
+      await sparing[Symbol.asyncDispose]()
+      await drop()
+    })
+    const steps: string[] = []
+    const told = (row: Row) =>
+      (row['QUERY PLAN'] as unknown as readonly { readonly Plan: Node }[]).flatMap(({ Plan }) => wholes(Plan))
+    await askAll(db, explaining(sparing, 'explain (format json)', steps, told))
+    expect(steps).toEqual([])
+  },
+)
