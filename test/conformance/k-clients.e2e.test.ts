@@ -114,20 +114,27 @@ test.skipIf(noPython)('106 + 110: the Python client cancels, and does not repeat
   expect(seen.calls).toBe(1)
 })
 
-test.skipIf(isRemote || onPostgres)('132: a create that openai-node repeats after its time-out makes one batch (D8)', async () => {
-  await using subject = await openLocal()
-  const file = await upload(subject, threeLines().text)
-  const lock = lockDatabase(subject.data) // NOTE: until it ends, a create is answered to nobody
-  let posts = 0
-  const counted: typeof fetch = (...asked) => {
-    if (++posts === 3) lock[Symbol.dispose]()
-    return fetch(...asked)
-  }
-  const client = clientOf(subject, { timeout: 500, fetch: counted })
-  const made = await client.batches.create({ input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' })
-  expect(posts).toBe(3)
-  expect((await allBatches(subject)).map(({ id }) => id)).toEqual([made.id])
-})
+test.skipIf(isRemote || onPostgres)(
+  '132: a create that openai-node repeats after its time-out makes one batch (D8)',
+  async () => {
+    await using subject = await openLocal()
+    const file = await upload(subject, threeLines().text)
+    const lock = lockDatabase(subject.data) // NOTE: until it ends, a create is answered to nobody
+    let posts = 0
+    const counted: typeof fetch = (...asked) => {
+      if (++posts === 3) lock[Symbol.dispose]()
+      return fetch(...asked)
+    }
+    const client = clientOf(subject, { timeout: 500, fetch: counted })
+    const made = await client.batches.create({
+      input_file_id: file.id,
+      endpoint: '/v1/chat/completions',
+      completion_window: '24h',
+    })
+    expect(posts).toBe(3)
+    expect((await allBatches(subject)).map(({ id }) => id)).toEqual([made.id])
+  },
+)
 
 test.skipIf(noPython || isRemote || onPostgres)(
   '132: a create that the Python client repeats after its time-out makes one batch (D8)',
