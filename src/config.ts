@@ -1,14 +1,19 @@
 /** Settings: flag, then `NIGHTSHIFT_...` variable, then the settings file, then default. One table (`config/options.ts`) makes all of them. */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { parseBackend, parseBackendUrl, parseBucket, type BackendEntry, type BucketEntry } from './config/backends.ts'
+import { parseBackend, parseBackendUrl, type BackendEntry } from './config/backends.ts'
+import { accessOfBlobs, addressOfBlobs } from './config/blobs.ts'
+import { parseBucket, type BucketEntry } from './config/buckets.ts'
 import { SettingsError } from './config/error.ts'
-import { noFile, readSettingsFile, type Env } from './config/file.ts'
+import { noFile, readSettingsFile, type Env, type FileSettings } from './config/file.ts'
 import { flagOf, options, variableOf, type Option, type OptionName, type Values } from './config/options.ts'
+import type { S3Access } from './domain/grant.ts'
 
 export interface Settings extends Values {
   readonly backends: readonly BackendEntry[]
   readonly buckets: readonly BucketEntry[]
+  /** null: `blobs` is a folder. */
+  readonly blobsAccess: S3Access | null
 }
 
 /** What a command line gave: option names to texts, and the repeatable `--backend`. */
@@ -34,6 +39,7 @@ export function loadSettings({ config, backend = [], flags }: Given, env: Env): 
           : [file.values.get(name), `${path}: ${option.at}`]
     values[name] = text === undefined ? option.otherwise : parsed(option, text, where)
   }
+  const blobs = givenBlobs(values.blobs as string, flags.blobs ?? env.NIGHTSHIFT_BLOBS, file, path, env)
   const key = env.NIGHTSHIFT_BACKEND_KEY ?? null
   const plain = (url: string, where: string): BackendEntry => ({
     url: parseBackendUrl(url, where),
@@ -51,11 +57,25 @@ export function loadSettings({ config, backend = [], flags }: Given, env: Env): 
   const fromFile = file.backends.map((entry) => parseBackend(entry, `${path}: backends`))
   const settings: Settings = {
     ...(values as unknown as Values),
+    ...blobs,
     backends: fromFlags.length > 0 ? fromFlags : fromEnv.length > 0 ? fromEnv : fromFile,
     buckets: file.buckets.map((entry) => parseBucket(entry, `${path}: buckets`, dirname(resolve(path ?? '.')))),
   }
   check(settings)
   return settings
+}
+
+/** A place that the file describes field by field gives way to another one of a flag or variable; how it is reached serves that too. */
+function givenBlobs(
+  value: string,
+  given: string | undefined,
+  file: FileSettings,
+  path: string | null,
+  env: Env,
+): Pick<Settings, 'blobs' | 'blobsAccess'> {
+  const blobs = given === undefined && file.blobs ? addressOfBlobs(file.blobs.fields, file.blobs.where) : value
+  const where = given === undefined ? `${path}: blobs` : flagOf('blobs')
+  return { blobs, blobsAccess: accessOfBlobs(blobs, where, file.blobs, env) }
 }
 
 function readFile(path: string): string {
@@ -88,7 +108,6 @@ function check(s: Settings): void {
   const no = (what: string) => {
     throw new SettingsError(what)
   }
-  if (s.blobs.startsWith('s3:')) no(`${flagOf('blobs')}: S3 comes with a later version. Leave it out, or name a folder.`)
   if (s.database !== '' && !isPostgres(s.database))
     no(
       `${flagOf('database')}: not the address of a database. Give one such as postgres://user@host/database, or leave it out to use SQLite in the data folder.`,

@@ -1,18 +1,22 @@
 /** Makes the parts of a worker from the settings and joins them; `app.ts` adds the API. */
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
-import type { BlobsPlace } from './blobs/blobs.ts'
-import { openBlobs, openBucket } from './blobs/open.ts'
+import { resolve } from 'node:path'
+import { checkBucket, type Checked } from './blobs/check.ts'
+import { openBlobs, openBucket, placesIn } from './blobs/open.ts'
+import { blobsRoot } from './config/blobs.ts'
 import type { Settings } from './config.ts'
 import { makeDispatcher } from './dispatch/dispatcher.ts'
 import type { DispatchSettings, Dispatcher } from './dispatch/feed.ts'
+import { grantsOf } from './domain/address.ts'
+import type { Grant } from './domain/grant.ts'
 import { makeUuids } from './domain/ids.ts'
 import { makeEvents, type Events } from './events.ts'
 import { systemClock, type Clock } from './kit/clock.ts'
 import type { Log } from './kit/log.ts'
 import { makeMetrics, type Metrics } from './kit/metrics.ts'
 import { pinoLog, type LogLevel } from './kit/pino-log.ts'
+import { listGrants } from './store/buckets.ts'
 import type { Channel, Db } from './store/db.ts'
 import { FolderUnusable, holdFolder, type FolderHold } from './store/lock.ts'
 import { forgetBackends, replaceModels } from './store/models.ts'
@@ -70,6 +74,8 @@ export async function openEngine(
   member?: Membership,
 ): Promise<Engine> {
   const folder = resolve(settings.data)
+  const { files: filesPlace, scratch: scratchPlace } = placesIn(blobsRoot(settings))
+  if (filesPlace.kind === 's3') await openBlobs(filesPlace).head('start') // NOTE: what is wrong with it is said now, and once
   const alone = settings.database === '' && !member
   const hold = alone ? await holdFolder(folder) : null
   let opened: Db
@@ -84,12 +90,9 @@ export async function openEngine(
   const db = member ? relayed(opened, member.tell) : opened
   const metrics = makeMetrics()
   const events = makeEvents({ log, metrics })
-  const blobsFolder = settings.blobs === '' ? folder : resolve(settings.blobs)
-  const filesPlace: BlobsPlace = { kind: 'folder', folder: join(blobsFolder, 'files') }
-  const scratchPlace: BlobsPlace = { kind: 'folder', folder: join(blobsFolder, 'scratch') }
   for (const place of [filesPlace, scratchPlace]) {
-    await makeFolder(place.folder)
-    if (alone && settings.blobs === '') await openBlobs(place).sweepTemporary(clock.now()) // NOTE: a folder that others write to is the janitor's, who waits
+    if (place.kind === 'folder') await makeFolder(place.folder)
+    if (alone && settings.blobs === '') await openBlobs(place).sweepTemporary(clock.now()) // NOTE: a place that others write to is the janitor's, who waits
   }
   const dispatcher = makeDispatcher({ settings: dispatchSettings(settings), clock, random: Math.random, events })
   dispatcher.onModels((url, models) => {
@@ -154,6 +157,15 @@ export async function runEngine({ parts, dispatcher }: Pick<Engine, 'parts' | 'd
 /** For the operator's commands: the database, beside a running server. */
 export const openStore = (settings: Settings, clock: Clock = systemClock): Promise<Db> =>
   openDatabase({ folder: resolve(settings.data), url: settings.database, clock })
+
+/** For the operator: tries a bucket as each grant allows it that answers to its name. */
+export async function checkGrants(
+  db: Db,
+  bucket: string,
+): Promise<{ readonly grant: Grant; readonly checked: readonly Checked[] }[]> {
+  const grants = grantsOf(bucket, await listGrants(db, null))
+  return Promise.all(grants.map(async (grant) => ({ grant, checked: await checkBucket(grant.place, bucket) })))
+}
 
 export const dispatchSettings = (s: Settings): DispatchSettings => ({
   backends: s.backends.map((b) => ({ ...b, maxInFlight: b.maxInFlight ?? s.maxInFlight })),

@@ -26,7 +26,7 @@ async function work({ settings, owner }: Extract<ToWorker, { kind: 'begin' }>): 
     await engine[Symbol.asyncDispose]()
     process.exit(0)
   } catch (error) {
-    console.error(`nightshift worker: ${error instanceof Error ? error.message : String(error)}`)
+    process.stderr.write(`nightshift worker: ${error instanceof Error ? error.message : String(error)}\n`)
     process.exit(1)
   }
 }

@@ -17,7 +17,7 @@ const may: Record<string, readonly string[]> = {
   console: ['domain', 'client.ts'],
   'config.ts': ['domain', 'kit', 'config'],
   config: ['domain', 'kit'],
-  'engine.ts': ['domain', 'kit', 'store', 'blobs', 'dispatch', 'worker', 'events.ts', 'config.ts'],
+  'engine.ts': ['domain', 'kit', 'store', 'blobs', 'dispatch', 'worker', 'events.ts', 'config.ts', 'config'],
   'workers.ts': ['engine.ts', 'domain', 'kit', 'store', 'dispatch', 'config.ts'],
   'worker-process.ts': ['engine.ts', 'workers.ts'],
   'app.ts': ['engine.ts', 'workers.ts', 'domain', 'kit', 'store', 'dispatch', 'auth', 'api', 'config.ts'],

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BlobMissing } from '../blobs/blobs.ts'
+import { BucketDenied, ObjectChanged, ObjectMissing } from '../blobs/bucket.ts'
 import { openBucket } from '../blobs/open.ts'
 import { isAddress, locate } from '../domain/address.ts'
 import { ApiError, noSuchFile } from '../domain/errors.ts'
@@ -29,7 +30,9 @@ async function findContent({ db, files }: ApiParts, request: FastifyRequest, id:
   const located = locate(id, await listGrants(db, projectId))
   if (!located) throw noSuchFile(id)
   const bucket = openBucket(located.grant.place, located.bucket)
-  const seen = await bucket.head(located.key)
+  const seen = await bucket.head(located.key).catch((error: unknown) => {
+    throw cannotBeRead(error) ? noSuchFile(id) : error
+  })
   if (!seen) throw noSuchFile(id)
   return {
     filename: located.key.slice(located.key.lastIndexOf('/') + 1),
@@ -37,6 +40,12 @@ async function findContent({ db, files }: ApiParts, request: FastifyRequest, id:
     read: (range) => bucket.read(located.key, seen, range),
   }
 }
+
+const cannotBeRead = (error: unknown): boolean =>
+  error instanceof BlobMissing ||
+  error instanceof ObjectMissing ||
+  error instanceof ObjectChanged ||
+  error instanceof BucketDenied
 
 export async function sendContent(
   parts: ApiParts,
@@ -61,7 +70,7 @@ export async function sendContent(
   if (request.method === 'HEAD') return reply.send(Readable.from([]))
   const source = content.read({ start, bytes })[Symbol.asyncIterator]()
   const first = await source.next().catch((error: unknown) => {
-    throw error instanceof BlobMissing ? noSuchFile(id) : error // NOTE: deleted between the look and the reading
+    throw cannotBeRead(error) ? noSuchFile(id) : error // NOTE: deleted between the look and the reading
   })
   endStalledDownload(reply.raw, parts.clock, parts.limits.idleMs)
   reply.raw.once('close', () => void source.return?.().catch(() => {})) // NOTE: a client may go before the first byte was asked of it

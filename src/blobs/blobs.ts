@@ -1,3 +1,5 @@
+import type { S3Access } from '../domain/grant.ts'
+
 /** A stretch of a blob: from `start`, `bytes` long. */
 export interface BlobRange {
   readonly name: string
@@ -30,8 +32,15 @@ export interface Blobs {
   list(prefix: string): AsyncIterable<{ readonly name: string; readonly bytes: number; readonly changedAt: number }>
 }
 
+/** A store of blobs in a bucket on S3, under a prefix that nothing else uses. The prefix is empty or ends with a slash. */
+export interface S3BlobsPlace extends S3Access {
+  readonly kind: 's3'
+  readonly bucket: string
+  readonly prefix: string
+}
+
 /** How to open a store of blobs, as a value that can be sent to another thread or process. */
-export type BlobsPlace = { readonly kind: 'folder'; readonly folder: string }
+export type BlobsPlace = { readonly kind: 'folder'; readonly folder: string } | S3BlobsPlace
 
 export class BlobMissing extends Error {
   override name = 'BlobMissing'

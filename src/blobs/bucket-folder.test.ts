@@ -1,10 +1,10 @@
 import { chmod, link, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile, appendFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
-import { whole } from '../../test/support/blobs-contract.ts'
+import { dirname, join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { bucketContract } from '../../test/support/bucket-contract.ts'
 import { openFolderBucket } from './bucket-folder.ts'
-import { BucketDenied, ObjectChanged, ObjectMissing, type Bucket } from './bucket.ts'
+import { BucketDenied, ObjectChanged, type Bucket } from './bucket.ts'
 
 async function open(): Promise<{ bucket: Bucket; folder: string; outside: string }> {
   const home = await mkdtemp(join(tmpdir(), 'nightshift-bucket-'))
@@ -15,18 +15,22 @@ async function open(): Promise<{ bucket: Bucket; folder: string; outside: string
   await writeFile(join(outside, 'secret'), 'secret')
   return { bucket: openFolderBucket(folder, 'demo'), folder, outside }
 }
-const read = async (bucket: Bucket, key: string) => {
-  const seen = await bucket.head(key)
-  return seen && whole(bucket.read(key, seen))
-}
 
-test('an object is the file of its key, whatever characters that has', async () => {
-  const { bucket, folder } = await open()
-  await mkdir(join(folder, 'in a+b'))
-  for (const key of ['a.jsonl', 'in a+b/ü%20?#.jsonl']) {
-    await writeFile(join(folder, key), key)
-    expect(await read(bucket, key)).toBe(key)
-  }
+describe('folder', () => {
+  bucketContract(async () => {
+    const { bucket, folder } = await open()
+    return {
+      bucket,
+      again: () => openFolderBucket(folder, 'demo'),
+      async put(key, bytes) {
+        await mkdir(dirname(join(folder, key)), { recursive: true })
+        await writeFile(join(folder, key), bytes)
+      },
+      get: (key) => readFile(join(folder, key), 'utf8').catch(() => null),
+      remove: (key) => rm(join(folder, key)),
+      left: async () => (await readdir(folder)).toSorted(),
+    }
+  })
 })
 
 test('no key leads out of the folder', async () => {
@@ -67,32 +71,12 @@ test('a directory and what is being staged are no objects', async () => {
   expect(await bucket.head('a')).toBeNull()
 })
 
-test('what is staged appears whole under its name, once, and is known again', async () => {
-  const { bucket, folder } = await open()
-  const staged = await bucket.stage('a', 'owner', Buffer.from('result'))
-  expect(await bucket.publish('a', staged)).toBe('published')
-  expect(await bucket.publish('a', staged)).toBe('published')
-  expect((await bucket.head('a'))?.tag).toBe(staged.tag)
-  expect(await readdir(folder)).toEqual(['a'])
-})
-
 test('killed between the link and the end, publishing again finds its own', async () => {
   const { bucket, folder } = await open()
   const staged = await bucket.stage('a', 'owner', Buffer.from('result'))
   await link(join(folder, staged.handle), join(folder, 'a'))
   expect(await bucket.publish('a', staged)).toBe('published')
   expect(await readdir(folder)).toEqual(['a'])
-})
-
-test('nothing that is there is overwritten, and of many at once one wins', async () => {
-  const { bucket, folder } = await open()
-  await writeFile(join(folder, 'taken'), 'mine')
-  expect(await bucket.publish('taken', await bucket.stage('taken', 'o', Buffer.from('x')))).toBe('taken')
-  expect(await readFile(join(folder, 'taken'), 'utf8')).toBe('mine')
-  const all = await Promise.all(
-    Array.from({ length: 20 }, async (_, i) => bucket.publish('one', await bucket.stage('one', `o${i}`, Buffer.from(String(i))))),
-  )
-  expect(all.filter((how) => how === 'published')).toHaveLength(1)
 })
 
 test('what an owner left half written is found by its name, and nobody else is touched', async () => {
@@ -104,18 +88,6 @@ test('what an owner left half written is found by its name, and nobody else is t
   expect(await readdir(folder)).toHaveLength(1)
   expect(await bucket.proveWrite('a', 'batch1')).toBeUndefined()
   expect(await readdir(folder)).toHaveLength(1)
-})
-
-test('only what was seen is deleted', async () => {
-  const { bucket, folder } = await open()
-  await writeFile(join(folder, 'a'), 'one')
-  const seen = await bucket.head('a')
-  await rm(join(folder, 'a'))
-  await writeFile(join(folder, 'a'), 'two!')
-  expect(await bucket.delete('a', seen!)).toBe(false)
-  expect(await read(bucket, 'a')).toBe('two!')
-  expect(await bucket.delete('a', (await bucket.head('a'))!)).toBe(true)
-  expect(await bucket.delete('a', seen!)).toBe(true)
 })
 
 test('an object that changes while it is read says so', async () => {
@@ -130,8 +102,6 @@ test('an object that changes while it is read says so', async () => {
       while (!(await reading.next()).done);
     })(),
   ).rejects.toThrow(ObjectChanged)
-  await expect(whole(bucket.read('a', seen!))).rejects.toThrow(ObjectChanged)
-  await expect(whole(bucket.read('none', seen!))).rejects.toThrow(ObjectMissing)
 })
 
 test.skipIf(process.getuid?.() === 0)("a missing right is named, and the server's path is not", async () => {

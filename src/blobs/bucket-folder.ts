@@ -104,9 +104,10 @@ export function openFolderBucket(folder: string, bucket: string): Bucket {
         await writeNew(path, 0o600, new Uint8Array(1))
         await unlink(path)
       }),
-    stage: (key, owner, source, signal) =>
+    stage: (key, owner, source, signal, staging) =>
       inDirectory(key, async (pathOf): Promise<Staged> => {
         const handle = `${stagePrefix}${owner}-${randomUUID()}`
+        await staging?.begun?.(handle)
         const stat = await writeNew(pathOf(handle), 0o644, source, signal)
         return { bytes: Number(stat.size), tag: tagOf(stat), handle }
       }),
@@ -126,7 +127,10 @@ export function openFolderBucket(folder: string, bucket: string): Bucket {
         await removeIfThere(pathOf(staged.handle))
         return 'published'
       }),
-    discard: (key, handle) => inDirectory(key, (pathOf) => removeIfThere(pathOf(handle))),
+    discard: (key, handle) =>
+      inDirectory(key, async (pathOf) => {
+        if (handle.startsWith(stagePrefix) && !handle.includes('/')) await removeIfThere(pathOf(handle))
+      }),
     discardStaged: (key, ownerPrefix) =>
       inDirectory(key, async (pathOf) => {
         for (const entry of await readdir(pathOf('.')))

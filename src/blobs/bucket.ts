@@ -11,6 +11,14 @@ export interface Staged extends ObjectSeen {
   readonly handle: string
 }
 
+/** What may be said of a staging. */
+export interface Staging {
+  /** The size, where it is known before. */
+  readonly bytes?: number
+  /** Told the handle before the first byte is there, so that it can be discarded whatever happens; what this throws ends the staging. */
+  begun?(handle: string): Promise<void>
+}
+
 /** One bucket as a project may use it. Keys are as the user wrote them, decoded. */
 export interface Bucket {
   /** Could an object have this key here at all? */
@@ -21,12 +29,15 @@ export interface Bucket {
   read(key: string, seen: ObjectSeen, range?: { start: number; bytes?: number }, signal?: AbortSignal): AsyncIterable<Buffer>
   /** Proves the right to write beside `key` and leaves nothing; killed halfway, something that `discardStaged` finds by its owner. @throws {BucketDenied} */
   proveWrite(key: string, owner: string): Promise<void>
-  /** `owner` (batch id and fence) makes the name of what is staged, so that a later owner can find and discard it. */
-  stage(key: string, owner: string, source: BlobSource, signal?: AbortSignal): Promise<Staged>
+  /** `owner` (batch id and fence) makes the name of what is staged, so that a later owner can find and discard it. @throws {BucketDenied} */
+  stage(key: string, owner: string, source: BlobSource, signal?: AbortSignal, staging?: Staging): Promise<Staged>
   /** Makes staged bytes appear under the key, unless there is an object already: `taken`. Doing it twice is `published` if the object is the staged one. */
   publish(key: string, staged: Staged): Promise<'published' | 'taken'>
   discard(key: string, handle: string): Promise<void>
-  /** Discards whatever is staged beside `key` by owners whose name begins with `ownerPrefix`, also what a killed process left half written. */
+  /**
+   * Discards whatever is staged beside `key` by owners whose name begins with `ownerPrefix`, also what a killed process left half written. S3 does not say
+   * whose an upload is: there only what was left of proofs is found, and what was staged must be discarded by its handle.
+   */
   discardStaged(key: string, ownerPrefix: string): Promise<void>
   /** Deletes the object if it is still the one that was seen; true if it was (or was gone). */
   delete(key: string, seen: ObjectSeen): Promise<boolean>

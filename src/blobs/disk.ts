@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { open, unlink, type FileHandle } from 'node:fs/promises'
 import { NoRoom, type BlobSource } from './blobs.ts'
+import { untilAborted } from './until-aborted.ts'
 
 /** Writes are gathered to at least this, reads are at most this. */
 const chunkBytes = 1 << 20
@@ -105,30 +106,6 @@ async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[]): Prom
       bytesWritten -= done
       return chunk.subarray(done)
     })
-  }
-}
-
-/** Ends at an abort even while the source is silent. */
-async function* untilAborted<T>(source: AsyncIterable<T>, signal?: AbortSignal): AsyncGenerator<T> {
-  if (!signal) return yield* source
-  let abort = () => {}
-  const aborted = new Promise<never>((_, reject) => (abort = () => reject(signal.reason)))
-  aborted.catch(() => {})
-  signal.addEventListener('abort', abort, { once: true })
-  const iterator = source[Symbol.asyncIterator]()
-  let ended = false
-  try {
-    for (;;) {
-      signal.throwIfAborted()
-      const next = await Promise.race([iterator.next(), aborted])
-      ended = next.done === true
-      if (next.done) return
-      yield next.value
-    }
-  } finally {
-    signal.removeEventListener('abort', abort)
-    // NOTE: not awaited: a generator that waits for its next bytes answers only after them
-    if (!ended) iterator.return?.()?.then(undefined, () => {})
   }
 }
 

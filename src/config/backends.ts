@@ -1,6 +1,4 @@
-import { isAbsolute, resolve } from 'node:path'
 import { endpointOf, endpoints } from '../domain/endpoints.ts'
-import type { BucketPlace } from '../domain/grant.ts'
 import { SettingsError } from './error.ts'
 
 /** A backend of the settings; what is null is the default of all. */
@@ -11,13 +9,6 @@ export interface BackendEntry {
   readonly models: readonly string[] | null
   readonly endpoints: readonly string[] | null
   readonly maxInFlight: number | null
-}
-
-/** A bucket of the settings, and the projects (by name or id) that may use it. */
-export interface BucketEntry {
-  readonly bucket: string
-  readonly place: BucketPlace
-  readonly projects: readonly string[]
 }
 
 /** With or without `/v1`, no slash at the end. */
@@ -60,35 +51,6 @@ function knownEndpoints(listed: readonly string[] | null, where: string): readon
       `${where}: there is no endpoint '${unknown}'. There are: ${endpoints.map(({ url }) => url).join(', ')}.`,
     )
   return listed
-}
-
-const bucketKeys = [
-  'bucket',
-  'folder',
-  'projects',
-  'endpoint',
-  'region',
-  'accessKeyId',
-  'secretAccessKey',
-  'prefix',
-  'read',
-  'write',
-  'pathStyle',
-]
-
-export function parseBucket(entry: Record<string, unknown>, where: string, base: string): BucketEntry {
-  for (const key of Object.keys(entry))
-    if (!bucketKeys.includes(key))
-      throw new SettingsError(`${where}: a bucket has no '${key}'. It may have: ${bucketKeys.join(', ')}.`)
-  const { bucket, folder, projects = ['default'] } = entry
-  if (typeof bucket !== 'string' || bucket === '') throw new SettingsError(`${where}: a bucket needs a name`)
-  if (typeof folder !== 'string')
-    throw new SettingsError(`${where}: bucket '${bucket}' needs a folder. Buckets on S3 come with a later version.`)
-  return {
-    bucket,
-    projects: texts(projects, where, 'projects') ?? [],
-    place: { kind: 'folder', folder: isAbsolute(folder) ? folder : resolve(base, folder) },
-  }
 }
 
 function texts(value: unknown, where: string, name: string): readonly string[] | null {

@@ -1,15 +1,19 @@
 import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
 import { SettingsError } from './error.ts'
 import { options } from './options.ts'
+import { secretKeys } from './s3.ts'
 
-/** The settings file as plain data, secrets filled in. Every problem names the line. */
+/** The settings file as plain data, secrets filled in (those of S3: where they are kept). Every problem names the line. */
 export interface FileSettings {
   readonly values: ReadonlyMap<string, string>
   readonly backends: readonly Record<string, unknown>[]
   readonly buckets: readonly Record<string, unknown>[]
+  /** Blobs on S3, field by field. */
+  readonly blobs: { readonly fields: Record<string, unknown>; readonly where: string } | null
 }
-export const noFile: FileSettings = { values: new Map(), backends: [], buckets: [] }
+export const noFile: FileSettings = { values: new Map(), backends: [], buckets: [], blobs: null }
 
 export type Env = Readonly<Record<string, string | undefined>>
 
@@ -18,7 +22,7 @@ const sections = new Set([...paths.keys()].filter((p) => p.includes('.')).map((p
 
 export function readSettingsFile(path: string, text: string, env: Env): FileSettings {
   const counter = new LineCounter()
-  const document = parseDocument(text, { lineCounter: counter })
+  const document = parseDocument(quoted(text), { lineCounter: counter })
   const lineOf = (offset: number | undefined) => counter.linePos(offset ?? 0).line
   const [problem] = document.errors
   if (problem)
@@ -28,6 +32,7 @@ export function readSettingsFile(path: string, text: string, env: Env): FileSett
 
   const values = new Map<string, string>()
   const lists: Record<'backends' | 'buckets', Record<string, unknown>[]> = { backends: [], buckets: [] }
+  let blobs: FileSettings['blobs'] = null
   const visit = (prefix: string, map: typeof document.contents): void => {
     if (!isMap(map)) return
     for (const { key, value } of map.items) {
@@ -35,17 +40,24 @@ export function readSettingsFile(path: string, text: string, env: Env): FileSett
       const at = prefix + name
       const line = lineOf(key.range?.[0])
       const where = `${path}, line ${line}`
-      if (at === 'backends' || at === 'buckets')
-        lists[at] = entries(filled((value as { toJSON?(): unknown } | null)?.toJSON?.() ?? [], env, where), where, at)
+      const fill = (plain: unknown, keep?: ReadonlySet<string>) =>
+        filled(plain, { env, where, base: dirname(resolve(path)), keep })
+      const plain = (value as { toJSON?(): unknown } | null)?.toJSON?.() ?? null
+      if (at === 'backends') lists[at] = entries(fill(plain ?? []), where, at)
+      else if (at === 'buckets') lists[at] = entries(fill(plain ?? [], secretKeys), where, at)
+      else if (at === 'blobs' && isMap(value)) blobs = { fields: fill(plain, secretKeys) as Record<string, unknown>, where }
       else if (prefix === '' && sections.has(at) && isMap(value)) visit(`${at}.`, value as never)
-      else if (paths.has(at))
-        values.set(paths.get(at) ?? '', flat(filled((value as { toJSON(): unknown }).toJSON(), env, where), where, at))
+      else if (paths.has(at)) values.set(paths.get(at) ?? '', flat(fill(plain), where, at))
       else throw new SettingsError(`${where}: unknown setting '${at}'.${nearest(at)}`)
     }
   }
   visit('', document.contents)
-  return { values, ...lists }
+  return { values, ...lists, blobs }
 }
+
+/** Within braces YAML takes that of a variable for its own: one that stands alone is read as it is meant. */
+const quoted = (text: string): string =>
+  text.replaceAll(/(:[ \t]+)(\$\{[A-Za-z_][A-Za-z0-9_]*\})(?=[ \t]*(?:[,}\]]|#|$))/gm, '$1"$2"')
 
 function entries(value: unknown, where: string, at: string): Record<string, unknown>[] {
   if (!Array.isArray(value) || value.some((v) => typeof v !== 'object' || v === null))
@@ -59,25 +71,58 @@ function flat(value: unknown, where: string, at: string): string {
   return String(value)
 }
 
+interface Filling {
+  readonly env: Env
+  readonly where: string
+  /** Where files are found from. */
+  readonly base: string
+  /** Keys of which the value stays where it is kept. */
+  readonly keep: ReadonlySet<string> | undefined
+}
+
 /** Fills in `${NAME}` from the environment and `{file: path}` from a file: the two ways in which a secret gets here. */
-function filled(value: unknown, env: Env, where: string): unknown {
+function filled(value: unknown, filling: Filling): unknown {
   if (typeof value === 'string')
-    return value.replaceAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => {
-      const found = env[name]
-      if (found === undefined) throw new SettingsError(`${where}: the variable ${name} is not set`)
-      return found
-    })
-  if (Array.isArray(value)) return value.map((v) => filled(v, env, where))
+    return value.replaceAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => variableOf(name, filling))
+  if (Array.isArray(value)) return value.map((v) => filled(v, filling))
   if (typeof value !== 'object' || value === null) return value
-  const keys = Object.keys(value)
-  if (keys.length === 1 && 'file' in value && typeof value.file === 'string') {
-    try {
-      return readFileSync(value.file, 'utf8').trim()
-    } catch {
-      throw new SettingsError(`${where}: the file ${value.file} cannot be read`)
-    }
+  const path = fileOf(value, filling)
+  if (path !== null) return textOf(path, filling)
+  return Object.fromEntries(
+    Object.entries(value).map(([k, v]) => [k, filling.keep?.has(k) ? kept(v, filling) : filled(v, filling)]),
+  )
+}
+
+/** Where a secret is kept, as long as it is there; anything else as it would be filled in. */
+function kept(value: unknown, filling: Filling): unknown {
+  const [, variable] = typeof value === 'string' ? (/^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$/.exec(value) ?? []) : []
+  if (variable !== undefined) return variableOf(variable, filling) && { variable }
+  const file = fileOf(value, filling)
+  if (file === null) return filled(value, filling)
+  return textOf(file, filling) && { file }
+}
+
+function variableOf(name: string, { env, where }: Filling): string {
+  const found = env[name]
+  if (found === undefined) throw new SettingsError(`${where}: the variable ${name} is not set`)
+  return found
+}
+
+const fileOf = (value: unknown, { base }: Filling): string | null =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.keys(value).length === 1 &&
+  'file' in value &&
+  typeof value.file === 'string'
+    ? resolve(base, value.file)
+    : null
+
+function textOf(path: string, { where }: Filling): string {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch {
+    throw new SettingsError(`${where}: the file ${path} cannot be read`)
   }
-  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, filled(v, env, where)]))
 }
 
 function nearest(name: string): string {

@@ -66,7 +66,7 @@ export const options = {
   port: whole('port', 8090, 'Port to listen on, up to 65535; 0 takes a free one', 0, 65_535),
   data: text('data', './nightshift-data', 'Folder for the database, files, scratch and bucket folders'),
   database: text('database', '', 'Database, as postgres://user@host/database; none: a SQLite file in the data folder'),
-  blobs: text('blobs', '', 'Folder for files and scratch; none: in the data folder'),
+  blobs: text('blobs', '', 'Place for files and scratch: a folder, or s3://bucket/prefix; none: in the data folder'),
   workers: whole('workers', 1, 'Workers; 1 works in this process, more are processes of their own, 0 is an API alone', 0),
   windows: list('windows', ['24h'], 'Completion windows that may be asked for, 1h to 14d', (w) => {
     const ms = windowMs(w)

@@ -30,14 +30,37 @@ backends:
 
 ## Buckets
 
-A bucket is a folder that a project may use: \`s3://demo/in/tickets.jsonl\` lies at \`in/tickets.jsonl\` in the folder granted as \`demo\`, and \`s3://demo/in/tickets-output.jsonl\` appears
-beside it. Every project has one of its own (\`default\` for the default project, else its id, in \`{data}/buckets\`); more are granted in the file:
+A bucket is a place for inputs and results that a project may use: a folder, or a bucket on S3. Every project has a folder of its own (\`default\` for the default project, else its id, in
+\`{data}/buckets\`); more are granted in the file:
 
 \`\`\`yaml
 buckets:
   - { bucket: demo, folder: ./buckets/demo, projects: [default] }
+  - bucket: team-*                             # a name, or a pattern: * is any characters
+    endpoint: https://s3.fr-par.scw.cloud      # nothing else is ever contacted
+    region: fr-par                             # default: us-east-1
+    accessKeyId: \${S3_KEY}
+    secretAccessKey: { file: /run/secrets/s3 } # read anew for each call: it may be changed while the server runs
+    prefix: batches/                           # only this folder of the bucket
+    read: true                                 # inputs may be read
+    write: true                                # results may be written beside them
+    pathStyle: false                           # https://host/bucket/key; default: true for http, false for https
+    projects: [default]
 \`\`\`
 
-Secrets come only from variables (\`\${NAME}\`) or files (\`{ file: path }\`).
+In a folder \`s3://demo/in/tickets.jsonl\` is the file \`in/tickets.jsonl\`, and \`s3://demo/in/tickets-output.jsonl\` appears beside it. On S3 an input is named as \`s3://team-a/in/tickets.jsonl\`
+or by its address, \`https://team-a.s3.fr-par.scw.cloud/in/tickets.jsonl\`. The access key needs GetObject, PutObject, DeleteObject, AbortMultipartUpload and ListBucket.
+
+## Blobs
+
+Uploaded files, results of files, plans and results on the way lie in the data folder, in another folder (\`--blobs FOLDER\`), or in a bucket on S3 (\`--blobs s3://bucket/prefix\`), as they must when
+there are several machines. How that is reached stands in the file, else in the usual variables (\`AWS_ACCESS_KEY_ID\`, \`AWS_SECRET_ACCESS_KEY\`, \`AWS_SESSION_TOKEN\`, \`AWS_REGION\`,
+\`AWS_ENDPOINT_URL_S3\`):
+
+\`\`\`yaml
+blobs: { bucket: night, prefix: prod, endpoint: https://s3.fr-par.scw.cloud, region: fr-par, accessKeyId: \${S3_KEY}, secretAccessKey: \${S3_SECRET} }
+\`\`\`
+
+Secrets come only from variables (\`\${NAME}\`) or files (\`{ file: path }\`). Of those of S3 only the name of the variable or file is kept.
 `
 }

@@ -135,7 +135,9 @@ export function makeDispatcher({
   function shut(backend: Backend, trouble: string): void {
     const wasOpen = backend.open
     gate.shut(backend, trouble)
-    if (wasOpen) backend.shutBell.ring()
+    if (!wasOpen) return
+    backend.shutBell.ring()
+    queueMicrotask(() => [...backend.lanes.values()].forEach(offerAll)) // NOTE: what waited for it may go elsewhere now; the call that ended is in the midst of it
   }
 
   function broke(flight: Flight, outcome: Outcome, backend: Backend): void {
@@ -273,9 +275,9 @@ export function makeDispatcher({
     setCeiling(url, ceiling) {
       for (const backend of backends) {
         if (backend.settings.url !== url) continue
-        const more = ceiling > backend.ceiling
+        const offers = ceiling > backend.ceiling || ceiling === 0 // NOTE: what waited for it may have to go elsewhere
         backend.ceiling = ceiling
-        if (more) for (const lane of backend.lanes.values()) offerAll(lane)
+        if (offers) for (const lane of backend.lanes.values()) offerAll(lane)
       }
     },
     onModels(listener) {

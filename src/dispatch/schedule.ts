@@ -123,4 +123,5 @@ function first(flights: Set<Flight>, mayGo: (flight: Flight) => boolean): Flight
 const takesSuspects = ({ suspect, suspectsOut, suspectsMost }: Backend): boolean => suspect === null && suspectsOut < suspectsMost
 
 const prefersAnother = ({ avoid, rota }: Flight, { backend }: Lane): boolean =>
-  avoid === backend && rota.lanes.some((l) => l.backend !== backend && l.backend.open && l.restsUntil === 0)
+  avoid === backend &&
+  rota.lanes.some((l) => l.backend !== backend && l.backend.open && l.backend.ceiling > 0 && l.restsUntil === 0)

@@ -13,7 +13,7 @@ const s3 = (bucket: string, more: object = {}): Grant => ({
     endpoint: 'https://s3.fr-par.scw.cloud',
     region: 'fr-par',
     accessKeyId: 'k',
-    secretAccessKey: 's',
+    secretAccessKey: { variable: 'S' },
     read: true,
     write: true,
     pathStyle: false,

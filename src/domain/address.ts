@@ -3,7 +3,7 @@
  * percent-decoded once, for grants on S3, whose scheme, host and port they must have. They are taken apart by hand: a URL parser would tidy up `..`, backslashes
  * and odd hosts before anybody has looked at them.
  */
-import type { BucketPlace, Grant } from './grant.ts'
+import { storeOf, type BucketPlace, type Grant } from './grant.ts'
 
 export interface Located {
   readonly grant: Grant
@@ -23,6 +23,13 @@ export function locate(text: string, grants: readonly Grant[]): Located | null {
   const web = /^(https?):\/\/([a-z0-9.-]+(?::\d{1,5})?)\/([^?#\\\s\p{Cc}]+)$/iu.exec(text)
   return web ? locateWeb((web[1] ?? '').toLowerCase(), (web[2] ?? '').toLowerCase(), web[3] ?? '', text, grants) : null
 }
+
+/** The grant by which an object of a store can be reached, if there still is one. */
+export const grantFor = (store: string, bucket: string, key: string, grants: readonly Grant[]): Grant | null =>
+  grants.find(({ place, bucket: name }) => storeOf(place) === store && matches(name, bucket) && granted(place, key)) ?? null
+
+/** The grants that answer to the name of a bucket, of whichever project. */
+export const grantsOf = (bucket: string, grants: readonly Grant[]): Grant[] => grants.filter((g) => matches(g.bucket, bucket))
 
 function locateLiteral(bucket: string, key: string, grants: readonly Grant[]): Located | null {
   const grant = grants.find((g) => matches(g.bucket, bucket) && granted(g.place, key))

@@ -59,6 +59,7 @@ async function findObject(
   const { grant, key } = located
   const bucket = openBucket(grant.place, located.bucket)
   try {
+    if (fence > 1) await bucket.discardStaged(key, batch.id) // NOTE: an earlier walk may have died at its proof
     const seen = await bucket.head(key)
     if (!seen)
       return refused(
@@ -76,7 +77,6 @@ async function findObject(
         `The name of object '${key}' is too long for its results to have theirs beside it ('${results.at(-1)}'). Give it a shorter one.`,
         'input_file_id',
       )
-    if (fence > 1) await bucket.discardStaged(key, batch.id) // NOTE: an earlier walk may have died at its proof
     await bucket.proveWrite(key, batch.id)
     return {
       kind: 'found',
@@ -90,6 +90,12 @@ async function findObject(
       return refused('invalid_request', `Cannot find object '${key}' in bucket '${located.bucket}'.`, 'input_file_id')
     throw error
   }
+}
+
+/** For a batch that ends without a plan: a walk that died at its proof has left it beside the object. */
+export async function discardProof({ db, openBucket }: Pick<WorkerParts, 'db' | 'openBucket'>, batch: Batch): Promise<void> {
+  const located = isAddress(batch.input) ? await locateInput(db, batch) : null
+  if (located) await openBucket(located.grant.place, located.bucket).discardStaged(located.key, batch.id)
 }
 
 export async function locateInput(db: WorkerParts['db'], batch: Batch): Promise<Located | null> {

@@ -3,6 +3,7 @@
  * announced and never came to be. What cannot be removed is left for later and holds up nothing else.
  */
 import type { Blobs } from '../blobs/blobs.ts'
+import { grantFor } from '../domain/address.ts'
 import { forever } from '../kit/forever.ts'
 import { listGrants } from '../store/buckets.ts'
 import { pruneCreates } from '../store/creates.ts'
@@ -72,9 +73,7 @@ export function makeJanitor(parts: JanitorParts): Janitor {
     const over = await expiredOutputs(db, atOnce)
     for (const output of over) {
       if (signal.aborted) break
-      const grant = (await listGrants(db, output.projectId)).find(
-        (g) => g.place.kind === 'folder' && `folder:${g.place.folder}` === output.store,
-      )
+      const grant = grantFor(output.store, output.bucket, output.key, await listGrants(db, output.projectId))
       try {
         if (grant && output.staged) await openBucket(grant.place, output.bucket).delete(output.key, output.staged)
         await forgetOutput(db, output, output.batchId)

@@ -6,6 +6,8 @@ export interface Results {
   readonly error: ((signal: AbortSignal) => AsyncIterable<Buffer>) | null
   /** Every line has its result, so the bytes are the same whoever composes and however the batch ends. */
   readonly whole: boolean
+  /** Their sizes, where they are known before. */
+  readonly bytes?: { readonly output?: number; readonly error?: number }
 }
 /** Where the results were written, as publishing will say it. */
 export type Placed = Pick<Publication, 'outputFileId' | 'errorFileId' | 'files' | 'objects' | 'objectsExpireAt'>

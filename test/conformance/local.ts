@@ -36,7 +36,8 @@ export type Special = Readonly<Partial<Record<OptionName, string>>>
 /** A line that fails always is tried five times: with these pauses that is over in a moment. `NIGHTSHIFT_LOG_LEVEL=info` shows what the server says. */
 const usual: Special = { backoffBase: '20ms', backoffMax: '200ms', logLevel: process.env.NIGHTSHIFT_LOG_LEVEL ?? 'silent' }
 
-export async function openLocal(special: Special = {}): Promise<LocalSubject> {
+/** `config`: a settings file, as a user would name it. */
+export async function openLocal(special: Special = {}, config?: string): Promise<LocalSubject> {
   const data = await mkdtemp(join(tmpdir(), 'nightshift-subject-'))
   const backend = await startScriptedBackend()
   const shared = onPostgres ? await movableDatabase(process.env.NIGHTSHIFT_TEST_POSTGRES ?? '') : null
@@ -45,7 +46,14 @@ export async function openLocal(special: Special = {}): Promise<LocalSubject> {
   const clock: Clock = { ...systemClock, now: () => systemClock.now() + ahead }
   const start = (port: string) =>
     run(
-      loadSettings({ backend: [backend.url], flags: { ...usual, ...special, data, database, port, host: '127.0.0.1' } }, {}),
+      loadSettings(
+        {
+          backend: [backend.url],
+          flags: { ...usual, ...special, data, database, port, host: '127.0.0.1' },
+          ...(config !== undefined && { config }),
+        },
+        {},
+      ),
       clock,
     )
   let server = await start('0')

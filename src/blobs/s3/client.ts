@@ -1,0 +1,136 @@
+import { lookup } from 'node:dns'
+import { setMaxListeners } from 'node:events'
+import type { LookupFunction } from 'node:net'
+import type { S3 } from '@aws-sdk/client-s3'
+import type { NodeHttpHandler } from '@smithy/node-http-handler'
+import type { S3Access } from '../../domain/grant.ts'
+import { setVariable } from '../../kit/environment.ts'
+import { readCredentials, SecretMissing } from './credentials.ts'
+import { S3Failure } from './failure.ts'
+
+/** How long a call may take to connect, and stand still, and how often it is tried. */
+export interface Patience {
+  readonly connectMs: number
+  readonly stallMs: number
+  readonly attempts: number
+}
+export const usualPatience: Patience = { connectMs: 10_000, stallMs: 60_000, attempts: 5 }
+
+/** One S3 server under one set of credentials. */
+export interface S3Server {
+  readonly endpoint: string
+  readonly patience: Patience
+  /** Asks the server something, `what` in words. @throws {S3Failure}; the signal's reason when it aborts */
+  ask<T>(what: string, call: (client: S3, options: { abortSignal?: AbortSignal }) => Promise<T>, signal?: AbortSignal): Promise<T>
+}
+
+type Handle = NodeHttpHandler['handle']
+
+const socketsAtMost = 64
+const idleSocketMs = 10_000
+
+/** Nothing but the endpoint is ever contacted, and nothing but what is given here is looked at: no file, no variable and no address of the machine. */
+export function openS3(access: S3Access, patience: Patience = usualPatience): S3Server {
+  let opened: Promise<S3> | undefined
+  return {
+    endpoint: access.endpoint,
+    patience,
+    async ask(what, call, signal) {
+      signal?.throwIfAborted()
+      const client = await (opened ??= openClient(access, patience)) // NOTE: late: the client takes 0.2 s to load, which those without S3 need not wait for
+      try {
+        return await orAborted(call(client, signal ? { abortSignal: signal } : {}), signal)
+      } catch (error) {
+        signal?.throwIfAborted()
+        throw failureOf(error, what)
+      }
+    },
+  }
+}
+
+async function openClient(access: S3Access, { connectMs, stallMs, attempts }: Patience): Promise<S3> {
+  setVariable('AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED', 'true') // NOTE: it would be warned of a future version's need, in each thread
+  const [{ S3 }, { NodeHttpHandler }] = await Promise.all([import('@aws-sdk/client-s3'), import('@smithy/node-http-handler')])
+  const agent = { keepAlive: true, maxSockets: socketsAtMost, timeout: idleSocketMs, lookup: lookupHost }
+  const handler = new NodeHttpHandler({
+    connectionTimeout: connectMs,
+    socketTimeout: stallMs,
+    httpAgent: agent,
+    httpsAgent: agent,
+    logger: silent,
+  })
+  const { hostname } = new URL(access.endpoint)
+  return new S3({
+    endpoint: access.endpoint,
+    region: access.region,
+    forcePathStyle: access.pathStyle,
+    credentials: () => readCredentials(access),
+    requestHandler: {
+      metadata: handler.metadata,
+      async handle(request: Parameters<Handle>[0], options?: Parameters<Handle>[1]) {
+        if (request.hostname !== hostname && !request.hostname.endsWith(`.${hostname}`))
+          throw new Error(`${request.hostname} is not the host of the settings`)
+        return handler.handle(request, options)
+      },
+    },
+    maxAttempts: attempts,
+    retryMode: 'standard',
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    followRegionRedirects: false,
+    expectContinueHeader: false,
+    useArnRegion: false,
+    useDualstackEndpoint: false,
+    useFipsEndpoint: false,
+    disableS3ExpressSessionAuth: true,
+    defaultsMode: 'standard',
+    authSchemePreference: ['sigv4'],
+    sigv4aSigningRegionSet: [access.region],
+    userAgentAppId: 'nightshift',
+    logger: silent,
+  })
+}
+
+const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {} }
+
+/** Names under `localhost` are this machine (RFC 6761), which not every resolver knows. */
+const lookupHost: LookupFunction = (hostname, options, callback) =>
+  lookup(hostname.endsWith('.localhost') ? 'localhost' : hostname, options, callback)
+
+/** NOTE: the client does not look at the signal while it pauses between two tries. */
+async function orAborted<T>(call: Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (!signal) return call
+  setMaxListeners(0, signal) // NOTE: many calls may listen to one, and each of them leaves
+  const left = new AbortController()
+  try {
+    return await Promise.race([
+      call,
+      new Promise<never>((_, reject) =>
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true, signal: left.signal }),
+      ),
+    ])
+  } finally {
+    left.abort()
+    call.catch(() => {})
+  }
+}
+
+interface Thrown {
+  readonly name?: string
+  readonly code?: string
+  readonly message?: string
+  readonly Region?: unknown
+  readonly $metadata?: { readonly httpStatusCode?: number }
+  readonly $response?: { readonly headers?: Readonly<Record<string, string>> }
+}
+
+/** NOTE: what the client throws is not kept as the cause: it has the headers of the request. */
+function failureOf(error: unknown, what: string): Error {
+  if (error instanceof SecretMissing) return new S3Failure(error.name, null, error.message)
+  const { name = 'Error', code, message = '', Region, $metadata, $response } = (error ?? {}) as Thrown
+  const status = $metadata?.httpStatusCode ?? null
+  const told = $response?.headers?.['x-amz-bucket-region'] ?? Region
+  const region = typeof told === 'string' && /^[a-z0-9-]{1,40}$/.test(told) ? told : null
+  const kind = status === null ? (code ?? name) : name
+  return new S3Failure(kind, status, `S3 could not ${what}: ${kind}${message && message !== kind ? `, ${message}` : ''}`, region)
+}

@@ -1,0 +1,115 @@
+import type { BlobSource } from '../../src/blobs/blobs.ts'
+import { ObjectChanged, ObjectMissing, type Bucket, type Staged } from '../../src/blobs/bucket.ts'
+import type { Chance } from './chance.ts'
+import type { Life } from './life.ts'
+import type { Profile } from './profile.ts'
+import type { Trip } from './trip.ts'
+
+/** The objects of a world's one bucket store, and what is staged there. */
+export interface ObjectStore {
+  readonly objects: Map<string, { bytes: Buffer; tag: string }>
+  readonly staged: Map<string, { bytes: Buffer; tag: string }>
+  /** Puts an object there as a user does, beside Nightshift. */
+  write(key: string, bytes: Buffer): void
+  newTag(): string
+}
+
+export function makeObjectStore(): ObjectStore {
+  const objects = new Map<string, { bytes: Buffer; tag: string }>()
+  let tags = 0
+  const newTag = () => `tag-${tags++}`
+  return { objects, staged: new Map(), newTag, write: (key, bytes) => void objects.set(key, { bytes, tag: newTag() }) }
+}
+
+const refusal = () => new Error('the bucket answers 503')
+
+export function bucketOf(
+  store: ObjectStore,
+  bucket: string,
+  { life, trip, chance, profile }: { life: Life; trip: Trip; chance: Chance; profile: () => Profile },
+): Bucket {
+  const trips = <T>(what: string, changes: boolean, effect: () => T | Promise<T>): Promise<T> =>
+    trip({ what: () => `bucket: ${what}`, changes, effect: async () => effect(), refusal })
+  const nameOf = (key: string) => `${bucket}/${key}`
+  const handleOf = (owner: string) => nameOf(`.nightshift-${owner}-${store.newTag()}`)
+
+  async function gather(source: BlobSource): Promise<Buffer> {
+    const chunks: Buffer[] = []
+    if (source instanceof Uint8Array) chunks.push(Buffer.from(source))
+    else for await (const chunk of source) chunks.push(Buffer.from(chunk))
+    if (chance.happens(profile().half)) throw refusal()
+    return Buffer.concat(chunks)
+  }
+
+  return {
+    canHold: () => true,
+    head: (key) =>
+      trips(`head ${key}`, false, () => {
+        const found = store.objects.get(nameOf(key))
+        return found ? { bytes: found.bytes.length, tag: found.tag } : null
+      }),
+    async *read(key, seen, range = { start: 0 }, signal) {
+      const same = () =>
+        trips(`read ${key}`, false, () => {
+          const found = store.objects.get(nameOf(key))
+          if (!found) throw new ObjectMissing(`There is no object '${key}'.`)
+          if (found.tag !== seen.tag) throw new ObjectChanged(`The object '${key}' has changed.`)
+          return found.bytes
+        })
+      const bytes = await same()
+      const end = Math.min(bytes.length, range.start + (range.bytes ?? Infinity))
+      for (let at = range.start; at < end;) {
+        signal?.throwIfAborted()
+        const chunk = Buffer.from(bytes.subarray(at, Math.min(end, (at += chance.pick([300, 1000, 10_000])))))
+        yield chunk
+        chunk.fill(0x21)
+      }
+      await same()
+    },
+    proveWrite: (key, owner) =>
+      trips(`prove ${key}`, true, async () => {
+        const handle = handleOf(`${owner}-probe`)
+        store.staged.set(handle, { bytes: Buffer.alloc(1), tag: '' })
+        await life.clock.sleep(chance.between(0, 5))
+        store.staged.delete(handle) // NOTE: of a process that crashed it stays
+      }),
+    stage: (key, owner, source, signal) =>
+      trips(`stage ${key}`, true, async (): Promise<Staged> => {
+        const tag = store.newTag()
+        const handle = handleOf(owner)
+        store.staged.set(handle, { bytes: Buffer.alloc(0), tag })
+        try {
+          const bytes = await gather(source)
+          signal?.throwIfAborted()
+          store.staged.set(handle, { bytes, tag })
+          return { bytes: bytes.length, tag, handle }
+        } catch (error) {
+          store.staged.delete(handle)
+          throw error
+        }
+      }),
+    publish: (key, { tag, handle }) =>
+      trips(`publish ${key}`, true, () => {
+        const there = store.objects.get(nameOf(key))
+        const found = store.staged.get(handle)
+        if (there && there.tag !== tag && (found || chance.happens(0.5))) return 'taken' // NOTE: of a handle that is gone each store may tell either
+        if (there?.tag !== tag && !found) throw new Error(`nothing is staged as ${handle}`)
+        if (!there && found) store.objects.set(nameOf(key), found)
+        store.staged.delete(handle)
+        return 'published'
+      }),
+    discard: (_, handle) => trips(`discard ${handle}`, true, () => void store.staged.delete(handle)),
+    discardStaged: (_, ownerPrefix) =>
+      trips(`discard all of ${ownerPrefix}`, true, () => {
+        for (const handle of store.staged.keys())
+          if (handle.startsWith(nameOf(`.nightshift-${ownerPrefix}`))) store.staged.delete(handle)
+      }),
+    delete: (key, seen) =>
+      trips(`delete ${key}`, true, () => {
+        const found = store.objects.get(nameOf(key))
+        if (found && found.tag !== seen.tag) return false
+        store.objects.delete(nameOf(key))
+        return true
+      }),
+  }
+}
