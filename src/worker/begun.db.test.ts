@@ -43,8 +43,11 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
         const settings = { leaseMs: 1000, suffixes: { output: '-output.jsonl', error: '-error.jsonl' } }
         const bucket = { ...openS3Bucket(place, 'jobs'), ...more }
         const parts = { db, clock, settings, openBucket: () => bucket } as unknown as WorkerParts
-        const placed = composeObjects(parts, batch, walk.fence, results, new AbortController().signal)
-        return placed.finally(() => clock.advance(2000))
+        try {
+          return await composeObjects(parts, batch, walk.fence, results, new AbortController().signal)
+        } finally {
+          await clock.advance(2000)
+        }
       }
       const killed: Partial<Bucket> = {
         async stage(key, _owner, _source, _signal, staging) {

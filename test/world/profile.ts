@@ -54,7 +54,7 @@ export function drawProfile(chance: Chance): Profile {
   const unsteadily = (share: number, leastMs: number) => (steady ? Infinity : every(share, leastMs))
   return {
     crash: unsteady(0.3, 0.03),
-    stall: unsteady(0.25, 0.02),
+    stall: unsteady(0.35, 0.04),
     refused: unsteady(0.3, 0.1),
     lost: unsteady(0.35, 0.15),
     half: unsteady(0.3, 0.1),
@@ -63,7 +63,7 @@ export function drawProfile(chance: Chance): Profile {
     everyMs: {
       crash: unsteadily(0.25, 2500),
       stop: unsteadily(0.2, 3000),
-      stall: unsteadily(0.25, 2500),
+      stall: unsteadily(0.35, 2500),
       databaseDown: unsteadily(0.25, 4000),
       databaseJump: unsteadily(0.15, 4000),
       cutOff: unsteadily(0.4, 1000),
