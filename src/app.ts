@@ -144,4 +144,4 @@ async function readiness(db: Db, backends: readonly BackendStatus[], settings: S
 export { addKey, addProject, showBuckets, showKeys, showProjects, withdrawKey } from './auth/operate.ts'
 export { simulateDefaults, simulateHelp, type SimulateOptions } from './dispatch/simulate/options.ts'
 export { startSimulator } from './dispatch/simulate/simulator.ts'
-export { openStore } from './engine.ts'
+export { checkGrants, openStore } from './engine.ts'

@@ -1,6 +1,6 @@
 import { access, constants, mkdir, stat, statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { askBackends, openStore, showBuckets, troubles } from '../app.ts'
+import { askBackends, openStore, showBuckets, troubles, checkGrants } from '../app.ts'
 import type { Settings } from '../config.ts'
 import { exit, type Exit } from './failure.ts'
 import type { Terminal } from './terminal.ts'
@@ -59,8 +59,7 @@ async function checkStore(settings: Settings): Promise<Finding[]> {
     try {
       const buckets = await Promise.all(
         (await showBuckets(db)).map(async ({ bucket, place }): Promise<Finding> => {
-          if (place.kind !== 'folder')
-            return { what: `bucket ${bucket}`, ok: false, says: 'lies on S3, which this version cannot open' }
+          if (place.kind !== 'folder') return checkS3(db, bucket, place.endpoint)
           const seen = await stat(place.folder).catch(() => null)
           const writable = await access(place.folder, constants.W_OK).then(
             () => true,
@@ -111,6 +110,13 @@ const checkClock = (): Finding => {
     ok: year >= 2025,
     says: `${new Date().toISOString()}${year >= 2025 ? '' : ': set it, windows and expiries go by it'}`,
   }
+}
+
+async function checkS3(db: Awaited<ReturnType<typeof openStore>>, bucket: string, endpoint: string): Promise<Finding> {
+  const what = `bucket ${bucket}`
+  if (bucket.includes('*')) return { what, ok: true, says: `${endpoint}: try one with nightshift buckets check NAME` }
+  const wrong = (await checkGrants(db, bucket)).flatMap(({ checked }) => checked.filter(({ ok }) => ok === false))
+  return { what, ok: wrong.length === 0, says: wrong[0]?.says ?? endpoint }
 }
 
 /** NOTE: without user and password. */

@@ -7,7 +7,7 @@ import { doctor } from './doctor.ts'
 import { exit, tellFailure, type Exit } from './failure.ts'
 import { settingsOf, withSettings } from './flags.ts'
 import { showBackends } from './backends.ts'
-import { createKeyOf, createProject, listBuckets, listKeys, listProjects, revokeKey } from './operator.ts'
+import { checkBucket, createKeyOf, createProject, listBuckets, listKeys, listProjects, revokeKey } from './operator.ts'
 import { results } from './results.ts'
 import { run } from './run.ts'
 import { serve } from './serve.ts'
@@ -136,8 +136,10 @@ sub(keys, 'create', 'a key, shown once')
   .option('--name <name>', 'what it is for', 'key')
   .action(act((t, f) => createKeyOf(t, settingsOf(f, env), String(f.project), String(f.name))))
 sub(keys, 'revoke <id>', 'a key, for good').action(act((t, f, [id = '']) => revokeKey(t, settingsOf(f, env), id)))
-sub(group('buckets', 'which project may use which bucket'), 'list', 'all grants').action(
-  act((t, f) => listBuckets(t, settingsOf(f, env))),
+const buckets = group('buckets', 'which project may use which bucket')
+sub(buckets, 'list', 'all grants').action(act((t, f) => listBuckets(t, settingsOf(f, env))))
+sub(buckets, 'check <bucket>', 'try a grant: look, write, publish, read, delete').action(
+  act((t, f, [bucket = '']) => checkBucket(t, settingsOf(f, env), bucket)),
 )
 withSettings(
   group('backends', 'the inference servers of the settings')

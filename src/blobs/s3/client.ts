@@ -19,7 +19,6 @@ export const usualPatience: Patience = { connectMs: 10_000, stallMs: 60_000, att
 /** One S3 server under one set of credentials. */
 export interface S3Server {
   readonly endpoint: string
-  readonly patience: Patience
   /** Asks the server something, `what` in words. @throws {S3Failure}; the signal's reason when it aborts */
   ask<T>(what: string, call: (client: S3, options: { abortSignal?: AbortSignal }) => Promise<T>, signal?: AbortSignal): Promise<T>
 }
@@ -34,7 +33,6 @@ export function openS3(access: S3Access, patience: Patience = usualPatience): S3
   let opened: Promise<S3> | undefined
   return {
     endpoint: access.endpoint,
-    patience,
     async ask(what, call, signal) {
       signal?.throwIfAborted()
       const client = await (opened ??= openClient(access, patience)) // NOTE: late: the client takes 0.2 s to load, which those without S3 need not wait for
