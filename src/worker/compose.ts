@@ -14,7 +14,6 @@ import { closeShards } from '../store/shards.ts'
 import { claimCompose, giveBackWalk, type Walk } from '../store/walks.ts'
 import { composeFiles } from './compose-files.ts'
 import { composeObjects } from './compose-objects.ts'
-import { discardProof } from './input.ts'
 import { errorLines, outputLines } from './joined.ts'
 import type { WorkerParts } from './parts.ts'
 import type { Results } from './results.ts'
@@ -79,11 +78,8 @@ export function makeComposer(parts: WorkerParts): { run(signal: AbortSignal): Pr
   async function compose(walk: Walk, batch: Batch, signal: AbortSignal): Promise<Publication | null> {
     const { fence, planBlob } = walk
     const nothing = { outputFileId: null, errorFileId: null, files: [], objects: [], objectsExpireAt: null, sums: noSums }
-    if (planBlob === null || batch.inProgressAt === null) {
-      if (fence > 1)
-        await discardProof(parts, batch).catch((error: unknown) => log.warn('a proof may be left', { batch: batch.id, error })) // NOTE: a bucket that is away holds up no end
+    if (planBlob === null || batch.inProgressAt === null)
       return { ...nothing, ending: batch.status === 'cancelling' ? 'cancelled' : 'expired' }
-    }
     if (!(await closeShards(db, batch.id, fence))) return null
     const sizes = await resultSizes(db, batch.id)
     const never = batch.total - sizes.ended

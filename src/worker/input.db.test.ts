@@ -7,7 +7,7 @@ import { databases } from '../../test/support/databases.ts'
 import { openFolderBucket } from '../blobs/bucket-folder.ts'
 import { loadBatch } from '../store/batches.ts'
 import { putGrant } from '../store/buckets.ts'
-import { discardProof, findInput } from './input.ts'
+import { findInput } from './input.ts'
 import type { WorkerParts } from './parts.ts'
 
 describe.each(Object.entries(databases))('%s', (_, openDb) => {
@@ -34,12 +34,6 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
   test('the next walk removes what one that died has left, also when the object has gone since', async () => {
     const { parts, batch, names } = await open()
     expect(await findInput(parts, batch, 2)).toMatchObject({ kind: 'refused' })
-    expect(await names()).toEqual(['.nightshift-other-probe-1'])
-  })
-
-  test('so does whoever ends a batch that has never been planned', async () => {
-    const { parts, batch, names } = await open()
-    await discardProof(parts, batch)
     expect(await names()).toEqual(['.nightshift-other-probe-1'])
   })
 })

@@ -92,8 +92,8 @@ async function findObject(
   }
 }
 
-/** For a batch that ends without a plan: a walk that died at its proof has left it beside the object. */
-export async function discardProof({ db, openBucket }: Pick<WorkerParts, 'db' | 'openBucket'>, batch: Batch): Promise<void> {
+/** Of a batch that has ended: a walk that died at its proof, or a composer that stood still and died, may have left something beside the object. */
+export async function discardLeft({ db, openBucket }: Pick<WorkerParts, 'db' | 'openBucket'>, batch: Batch): Promise<void> {
   const located = isAddress(batch.input) ? await locateInput(db, batch) : null
   if (located) await openBucket(located.grant.place, located.bucket).discardStaged(located.key, batch.id)
 }

@@ -60,6 +60,22 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     return { home, clock, db, files, scratch, step, put, upload, file }
   }
 
+  test('what walks that died have left beside an object goes when its batch has ended, of this batch only', async () => {
+    const { home, db, step } = await open()
+    const folder = join(home, 'bucket')
+    await mkdir(folder)
+    const id = await newBatch(db)
+    await putGrant(db, { projectId: project, bucket: 'b', place: { kind: 'folder', folder } }, 'own')
+    await db.query(`update batches set input = $2 where id = $1`, [id, JSON.stringify('s3://b/in.jsonl')])
+    const [left, others] = [`.nightshift-${id}-2-output-1`, '.nightshift-another']
+    for (const name of [left, others, 'in.jsonl']) await writeFile(join(folder, name), 'x')
+    await step()
+    expect(await readdir(folder)).toContain(left)
+    await refuseBatch(db, id, (await claimPlan(db, 'w', minute))!.fence, [])
+    await step()
+    expect((await readdir(folder)).toSorted()).toEqual([others, 'in.jsonl'])
+  })
+
   test('a file whose time is over goes with its blob, when it is over and not before', async () => {
     const { clock, db, files, step, put, file } = await open()
     await put(files, 'p1/a', 'p1/b', 'p1/c')

@@ -115,7 +115,13 @@ export const calm: Profile = {
   clients: { cancels: 0, cancelsInTime: 0, shortWindows: 0, meddles: 0, deletes: 0 },
 }
 
-/** Does anything here take a lease from somebody who is at work, or hide from the rest what was done? */
-export const isSteady = ({ crash, stall, refused, lost, half, everyMs: e }: Profile): boolean =>
-  crash + stall + refused + lost + half === 0 &&
-  [e.crash, e.stop, e.stall, e.databaseDown, e.databaseJump, e.cutOff].every((ms) => ms === Infinity)
+/** Nothing here keeps a worker that lives from renewing what it holds. */
+export const allRenew = ({ stall, refused, lost, everyMs: e }: Profile): boolean =>
+  stall + refused + lost === 0 && [e.stall, e.databaseDown, e.databaseJump, e.cutOff].every((ms) => ms === Infinity)
+
+/** Nor does anything end a worker, or break what it saves: no line has a reason to be sent again. */
+export const isSteady = (profile: Profile): boolean =>
+  allRenew(profile) &&
+  profile.crash + profile.half === 0 &&
+  profile.everyMs.crash === Infinity &&
+  profile.everyMs.stop === Infinity

@@ -18,8 +18,8 @@ export interface SimBackend {
   readonly models: readonly string[]
   readonly slots: number
   readonly up: boolean
-  /** What the workers have open here, by their own count: when each was sent. */
-  readonly calls: Map<Request, number>
+  /** What the workers have open here, by their own count. */
+  readonly calls: Set<Request>
   receive(request: Request): void
   /** Its connection was closed from the other side. */
   leave(request: Request): void
@@ -114,7 +114,7 @@ export function makeBackend(
     url,
     models,
     slots,
-    calls: new Map(),
+    calls: new Set(),
     get up() {
       return time.now >= upAt
     },

@@ -62,7 +62,7 @@ export function makeTransport({ time, life, story, ledger, backends, firstByteMs
           }),
       }
       open.set(request, { sentAt: time.now, end: (outcome) => void (over(request) && ended(sent, outcome)) })
-      backend.calls.set(request, time.now)
+      backend.calls.add(request)
       left(backend, open.size)
       time.at(time.now + 1, () => open.has(request) && backend.receive(request))
       return {

@@ -34,7 +34,8 @@ export interface World {
   readonly bug: Bug | null
   /** What may go wrong now: nothing any more once the world has healed. */
   profile(): Profile
-  /** Nothing of what this world has drawn takes a lease from who is at work. */
+  /** What this world has drawn leaves no worker without its leases (profile.ts). */
+  readonly allRenew: boolean
   readonly steady: boolean
 }
 

@@ -11,7 +11,7 @@ import { makeRowChecks, type RowChecks } from './check-rows.ts'
 import { bucketFolder, bucketName, startClient } from './client.ts'
 import { drawIntents, type Intent } from './intent.ts'
 import { openLedger, type Ledger } from './ledger.ts'
-import { calm, drawProfile, isSteady } from './profile.ts'
+import { allRenew, calm, drawProfile, isSteady } from './profile.ts'
 import { drawSettings } from './settings.ts'
 import { makeBackend } from './sim-backend.ts'
 import type { BlobStore } from './sim-blobs.ts'
@@ -80,6 +80,7 @@ export async function live(seed: number, bug: Bug | null = null): Promise<Outcom
     dispatch,
     bug,
     profile,
+    allRenew: allRenew(drawn),
     steady: isSteady(drawn),
   }
   for (const id of ['p1', 'p2', 'p3'] as ProjectId[]) {
