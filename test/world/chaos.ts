@@ -54,16 +54,18 @@ export function startFleet(world: World, count: number, chance: Chance): Fleet {
     })
   }
   const one = () => workers[chance.between(0, workers.length - 1)]
+  /** Rather who is at work. */
+  const someLife = () => (ledger.busy?.alive && chance.happens(0.6) ? ledger.busy : one()?.life)
   const { everyMs } = world.profile()
   every(everyMs.crash, () => {
-    const life = chance.happens(0.15) ? api.life : one()?.life
+    const life = chance.happens(0.15) ? api.life : someLife()
     if (!life) return
     story.tell(life.name, 'CRASHES')
     life.crash()
   })
   every(everyMs.stop, () => one()?.stop())
   every(everyMs.stall, () => {
-    const life = one()?.life
+    const life = someLife()
     const ms = chance.between(200, 9000)
     story.tell(life?.name ?? '', 'STANDS STILL for', ms)
     life?.stall(ms)
@@ -74,7 +76,7 @@ export function startFleet(world: World, count: number, chance: Chance): Fleet {
     database.goDown(ms)
   })
   every(everyMs.cutOff, () => {
-    const life = one()?.life
+    const life = someLife()
     const ms = chance.between(200, 8000)
     if (!life) return
     story.tell(life.name, 'IS CUT OFF from the database for', ms)

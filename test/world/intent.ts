@@ -62,10 +62,12 @@ export function drawIntents(chance: Chance, { lines, clients, everyMs }: Profile
       invalid: !shared && chance.happens(0.05),
       beginsAt: chance.between(0, spread),
       cancels: chance.happens(clients.cancelsInTime)
-        ? chance.pick(['composing', everyMs.cutOff === Infinity ? 'composing' : 'cut off'])
-        : chance.happens(clients.cancels)
-          ? chance.between(0, 12_000) * chance.next()
-          : null,
+        ? 'composing'
+        : everyMs.cutOff < Infinity && chance.happens(0.3)
+          ? 'cut off'
+          : chance.happens(clients.cancels)
+            ? chance.between(0, 12_000) * chance.next()
+            : null,
       windowMs: chance.happens(clients.shortWindows) ? chance.between(500, 15_000) : null,
       meddles: meddles
         ? {

@@ -1,4 +1,5 @@
 import type { BatchId } from '../../src/domain/ids.ts'
+import type { Life } from './life.ts'
 
 /** An answer that a backend has given to a line. */
 export interface Answer {
@@ -34,6 +35,8 @@ export interface Ledger {
   reach(moment: Moment): void
   /** When something last went on: an answer came, a row of a batch moved. */
   progressAt: number
+  /** Who has sent the last line. */
+  busy: Life | null
   readonly wrongs: string[]
   /** Something does not hold that always must: which invariant, and how. */
   wrong(invariant: string, how: string): void
@@ -54,6 +57,7 @@ export function openLedger(told: (wrong: string) => void): Ledger {
     },
     batchOf: new Map(),
     progressAt: 0,
+    busy: null,
     stoppedAt: new Map(),
     expiresAt: new Map(),
     until: (moment) => new Promise((resolve) => void waiting.set(moment, [...(waiting.get(moment) ?? []), resolve])),

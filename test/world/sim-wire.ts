@@ -46,6 +46,7 @@ export function makeTransport({ time, life, story, ledger, backends, firstByteMs
       leaving(key)
       story.tell(life.name, 'sends', key, 'to', url)
       seen.sends++
+      ledger.busy = life
       seen.open++
       const request: Request = {
         key,

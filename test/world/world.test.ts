@@ -26,13 +26,9 @@ test('a seed replays exactly: the same story, word for word', async () => {
 /** A search from 1 on takes long for some: it begins where the last one ended, and goes a little on, for what a change of the code moves. */
 const seedsAtMost = 300
 
-test.each(bugs.flatMap((bug) => (bug.foundAt === null ? [] : [{ ...bug, foundAt: bug.foundAt }])))(
-  'it is found: $name',
-  { timeout: 300_000 },
-  async (bug) => {
-    const found: string[] = []
-    for (let seed = bug.foundAt; found.length === 0 && seed < bug.foundAt + seedsAtMost; seed++)
-      found.push(...(await live(seed, bug)).wrongs)
-    expect(found[0] ?? 'found nothing').toContain(`${bug.breaks}: `)
-  },
-)
+test.each(bugs)('it is found: $name', { timeout: 300_000 }, async (bug) => {
+  const found: string[] = []
+  for (let seed = bug.foundAt; found.length === 0 && seed < bug.foundAt + seedsAtMost; seed++)
+    found.push(...(await live(seed, bug)).wrongs)
+  expect(found[0] ?? 'found nothing').toContain(`${bug.breaks}: `)
+})
