@@ -75,7 +75,8 @@ export async function openEngine(
 ): Promise<Engine> {
   const folder = resolve(settings.data)
   const { files: filesPlace, scratch: scratchPlace } = placesIn(blobsRoot(settings))
-  if (filesPlace.kind === 's3') await openBlobs(filesPlace).head('start') // NOTE: what is wrong with it is said now, and once
+  const [files, scratch] = [openBlobs(filesPlace), openBlobs(scratchPlace)]
+  if (filesPlace.kind === 's3') await files.head('start') // NOTE: what is wrong with it is said now, and once
   const alone = settings.database === '' && !member
   const hold = alone ? await holdFolder(folder) : null
   let opened: Db
@@ -90,10 +91,8 @@ export async function openEngine(
   const db = member ? relayed(opened, member.tell) : opened
   const metrics = makeMetrics()
   const events = makeEvents({ log, metrics })
-  for (const place of [filesPlace, scratchPlace]) {
-    if (place.kind === 'folder') await makeFolder(place.folder)
-    if (alone && settings.blobs === '') await openBlobs(place).sweepTemporary(clock.now()) // NOTE: a place that others write to is the janitor's, who waits
-  }
+  for (const place of [filesPlace, scratchPlace]) if (place.kind === 'folder') await makeFolder(place.folder)
+  if (alone && settings.blobs === '') for (const blobs of [files, scratch]) await blobs.sweepTemporary(clock.now()) // NOTE: a place that others write to is the janitor's, who waits
   const dispatcher = makeDispatcher({ settings: dispatchSettings(settings), clock, random: Math.random, events })
   dispatcher.onModels((url, models) => {
     events.modelsTold(url, models)
@@ -110,8 +109,8 @@ export async function openEngine(
   const newUuid = uuids(clock)
   const parts: WorkerParts = {
     db,
-    files: openBlobs(filesPlace),
-    scratch: openBlobs(scratchPlace),
+    files,
+    scratch,
     filesPlace,
     scratchPlace,
     openBucket,

@@ -5,7 +5,7 @@ import type { BackendStatus } from './dispatch/feed.ts'
 import { backoffMs } from './domain/backoff.ts'
 import type { Engine } from './engine.ts'
 import { startProcess } from './kit/process.ts'
-import type { Channel } from './store/db.ts'
+import { channels, type Channel } from './store/db.ts'
 import { endOwner } from './store/walks.ts'
 
 /** What a server says to its workers. */
@@ -23,7 +23,6 @@ const again = { baseMs: 500, maxMs: 30_000 }
 const steadyMs = 60_000
 /** Beyond the grace time of the settings a worker that should have ended is killed. */
 const lateMs = 5_000
-const channels: readonly Channel[] = ['plan', 'run', 'compose', 'change']
 
 export interface Workers {
   /** As all of them see them, together. */
@@ -49,10 +48,7 @@ export function makeWorkers(engine: Engine, settings: Settings): Workers {
 
   function hear(from: Seen, message: ToServer): void {
     if (message.kind === 'seen') Object.assign(from, { backends: message.backends, metrics: message.metrics })
-    else if (relays) {
-      engine.heard(message.channel)
-      for (const other of alive) if (other !== from) say(other.process, message)
-    }
+    else if (relays) for (const other of alive) if (other !== from) say(other.process, message)
   }
 
   /** One worker from its start to its end. */
@@ -67,11 +63,13 @@ export function makeWorkers(engine: Engine, settings: Settings): Workers {
     })
     child.on('message', (message) => hear(one, message as ToServer))
     say(child, { kind: 'begin', settings, owner })
-    const stop = () => say(child, { kind: 'stop' })
+    const over = new AbortController()
+    const stop = () => {
+      say(child, { kind: 'stop' })
+      void clock.sleep(settings.grace + lateMs, over.signal).then(() => over.signal.aborted || child.kill('SIGKILL'))
+    }
     signal.addEventListener('abort', stop, { once: true })
     if (signal.aborted) stop()
-    const over = new AbortController()
-    void lateAfter(signal, over.signal).then(() => over.signal.aborted || child.kill('SIGKILL'))
     const how = await ended
     over.abort()
     alive.delete(one)
@@ -79,15 +77,6 @@ export function makeWorkers(engine: Engine, settings: Settings): Workers {
     if (!signal.aborted) log.warn('a worker has ended and is started again', { how })
     await endOwner(db, owner).catch((error: unknown) => log.warn('what a worker held lapses with its lease', { error }))
     for (const channel of channels) db.hint(channel)
-  }
-
-  async function lateAfter(signal: AbortSignal, over: AbortSignal): Promise<void> {
-    if (!signal.aborted)
-      await new Promise<void>((resolve) => {
-        signal.addEventListener('abort', () => resolve(), { once: true })
-        over.addEventListener('abort', () => resolve(), { once: true })
-      })
-    await clock.sleep(settings.grace + lateMs, over)
   }
 
   async function keepOne(signal: AbortSignal): Promise<void> {

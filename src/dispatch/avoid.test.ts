@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { handClock } from '../../test/support/hand-clock.ts'
+import { dispatchSettings } from '../../test/support/dispatch-settings.ts'
 import { named, scriptedFeed, statusOf } from '../../test/support/scripted-feed.ts'
 import { answers, broken, refused, scriptedTransport, type ScriptedCall } from '../../test/support/scripted-wire.ts'
 import { makeDispatcher } from './dispatcher.ts'
@@ -13,18 +14,7 @@ function start(call: (call: ScriptedCall) => void) {
     { url: 'b', models: ['m', 'n'] },
   ].map((its): BackendSettings => ({ ...its, key: null, headers: {}, endpoints: null, maxInFlight: 1 }))
   const dispatcher = makeDispatcher({
-    settings: {
-      backends,
-      attempts: 5,
-      backoffBaseMs: 500,
-      backoffMaxMs: 60_000,
-      connectTimeoutMs: 5_000,
-      firstByteTimeoutMs: 600_000,
-      answerTimeoutMs: 1_800_000,
-      maxAnswerBytes: 1e6,
-      startInFlight: 1,
-      discoverEveryMs: 60_000,
-    },
+    settings: dispatchSettings(backends, 1),
     clock,
     random: () => 0.5,
     events: { attempted() {}, backendShut() {}, backendOpen() {} },

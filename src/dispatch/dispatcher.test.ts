@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'vitest'
 import { handClock, type HandClock } from '../../test/support/hand-clock.ts'
+import { dispatchSettings } from '../../test/support/dispatch-settings.ts'
 import { named, scriptedFeed, statusOf, type ScriptedFeed } from '../../test/support/scripted-feed.ts'
 import {
   answers,
@@ -33,19 +34,7 @@ function start(script: Script, backends: readonly BackendSettings[] = [backend()
   const seed = { n: 1 }
   const log: string[] = []
   const dispatcher = makeDispatcher({
-    settings: {
-      backends,
-      attempts: 5,
-      backoffBaseMs: 500,
-      backoffMaxMs: 60_000,
-      connectTimeoutMs: 5_000,
-      firstByteTimeoutMs: 600_000,
-      answerTimeoutMs: 1_800_000,
-      maxAnswerBytes: 1e6,
-      startInFlight: 32,
-      discoverEveryMs: 60_000,
-      ...more,
-    },
+    settings: dispatchSettings(backends, 32, more),
     clock,
     random: () => (seed.n = (seed.n * 16807) % 2147483647) / 2147483647,
     events: {

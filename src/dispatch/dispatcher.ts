@@ -17,11 +17,10 @@ import { endingOf } from './http/answer.ts'
 import { judgeBreak, togetherMs } from './deaths.ts'
 import { watch, type Told } from './discovery.ts'
 import { makeDue } from './due.ts'
-import type { BackendSettings, DispatchSettings, Dispatcher } from './feed.ts'
+import type { DispatchSettings, Dispatcher } from './feed.ts'
 import { board, land, leave, makeReady, makeStops } from './flights.ts'
 import { makeGate } from './gate.ts'
-import { joinLanes, limitOf, setModels, statusOf } from './lanes.ts'
-import { makeRing } from './ring.ts'
+import { freshBackend, joinLanes, limitOf, setModels, statusOf } from './lanes.ts'
 import { makeSchedule } from './schedule.ts'
 import { makeSender } from './sender.ts'
 import type { Backend, Flight, Lane } from './state.ts'
@@ -58,7 +57,7 @@ export function makeDispatcher({
   const alarm = makeBell(clock)
   const due = makeDue<Flight>()
   const stops = makeStops(stop)
-  const backends = settings.backends.map(openBackend)
+  const backends = settings.backends.map((its) => freshBackend(its, transport<Flight>(its, ended), makeBell(clock)))
   const schedule = makeSchedule(
     (rota) => joinLanes(rota, backends),
     (feed, line, rota) => board(stops, feed, line, rota),
@@ -79,27 +78,6 @@ export function makeDispatcher({
   let lastLanded: (() => void) | undefined
   for (const backend of backends)
     if (backend.settings.models) setModels(backend, backend.settings.models, [], settings.startInFlight)
-
-  function openBackend(its: BackendSettings): Backend {
-    return {
-      settings: its,
-      wire: transport<Flight>(its, ended),
-      lanes: new Map(),
-      busy: makeRing(),
-      models: its.models,
-      open: its.models !== null,
-      ceiling: its.maxInFlight,
-      trouble: null,
-      inFlight: 0,
-      heardAt: -Infinity,
-      brokeAt: -Infinity,
-      judged: new Set(),
-      suspectsOut: 0,
-      suspectsMost: 1,
-      suspect: null,
-      shutBell: makeBell(clock),
-    }
-  }
 
   function ended(flight: Flight, outcome: Outcome): void {
     const { lane } = flight

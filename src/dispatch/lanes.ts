@@ -1,7 +1,29 @@
 import { freshPace } from '../domain/lane.ts'
-import type { BackendStatus } from './feed.ts'
+import type { Bell } from '../kit/forever.ts'
+import type { BackendSettings, BackendStatus } from './feed.ts'
+import type { Wire } from './http/transport.ts'
 import { makeRing } from './ring.ts'
-import type { Backend, Lane, Rota } from './state.ts'
+import type { Backend, Flight, Lane, Rota } from './state.ts'
+
+/** A backend of which nothing is known yet but what the settings say. */
+export const freshBackend = (settings: BackendSettings, wire: Wire<Flight>, shutBell: Bell): Backend => ({
+  settings,
+  wire,
+  lanes: new Map(),
+  busy: makeRing(),
+  models: settings.models,
+  open: settings.models !== null,
+  ceiling: settings.maxInFlight,
+  trouble: null,
+  inFlight: 0,
+  heardAt: -Infinity,
+  brokeAt: -Infinity,
+  judged: new Set(),
+  suspectsOut: 0,
+  suspectsMost: 1,
+  suspect: null,
+  shutBell,
+})
 
 /** Makes the lanes for the models that a backend has now, and no others: flights of those that went end as they are. Gives the new ones. */
 export function setModels(backend: Backend, models: readonly string[], rotas: Iterable<Rota>, startInFlight: number): Lane[] {

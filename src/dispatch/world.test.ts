@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { handClock } from '../../test/support/hand-clock.ts'
+import { dispatchSettings } from '../../test/support/dispatch-settings.ts'
 import { named, scriptedFeed } from '../../test/support/scripted-feed.ts'
 import { answers, broken, listsModels, refused, scriptedTransport } from '../../test/support/scripted-wire.ts'
 import type { Outcome } from '../domain/outcome.ts'
@@ -56,18 +57,7 @@ async function live(seed: number): Promise<string[]> {
   const feedOf = (body: string) => feeds[Number(body[0])]!
 
   const dispatcher = makeDispatcher({
-    settings: {
-      backends: backendsOf,
-      attempts: 5,
-      backoffBaseMs: 500,
-      backoffMaxMs: 60_000,
-      connectTimeoutMs: 5_000,
-      firstByteTimeoutMs: 600_000,
-      answerTimeoutMs: 1_800_000,
-      maxAnswerBytes: 1e6,
-      startInFlight: 8,
-      discoverEveryMs: 60_000,
-    },
+    settings: dispatchSettings(backendsOf, 8),
     clock,
     random,
     events: { attempted() {}, backendShut() {}, backendOpen() {} },

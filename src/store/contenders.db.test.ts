@@ -66,6 +66,21 @@ async function lapsedShard(db: Db) {
   return { id, held }
 }
 
+/** The same, of a batch that is cancelled and about to be composed. */
+async function closingShard(db: Db) {
+  const s = await lapsedShard(db)
+  await cancelBatch(db, project, s.id)
+  const walk = await claimCompose(db, 'c', lease, -1)
+  return { ...s, fence: walk?.fence ?? 0 }
+}
+
+/** A batch with one shard, held by an owner of its own, `o-{id}`. */
+async function ownShard(db: Db) {
+  const id = await runningBatch(db, 1)
+  const [held] = await claim(db, id, `o-${id}`)
+  return { id, held: held! }
+}
+
 /** A batch whose only shard is done, being composed, with a result file announced. */
 async function composing(db: Db, leaseMs = lease) {
   const id = await runningBatch(db, 1)
@@ -113,12 +128,7 @@ describe.runIf(server)('on PostgreSQL, in all orders of statements', { timeout: 
 
   test('a checkpoint and the closing of the shards: it is composed, or lost', () =>
     inAllOrders({
-      prepare: async (db) => {
-        const s = await lapsedShard(db)
-        await cancelBatch(db, project, s.id)
-        const walk = await claimCompose(db, 'c', lease, -1)
-        return { ...s, fence: walk?.fence ?? 0 }
-      },
+      prepare: closingShard,
       a:
         ({ held }) =>
         (db) =>
@@ -136,12 +146,7 @@ describe.runIf(server)('on PostgreSQL, in all orders of statements', { timeout: 
 
   test('the end of a shard and the closing of the shards: its last segment is composed, or lost', () =>
     inAllOrders({
-      prepare: async (db) => {
-        const s = await lapsedShard(db)
-        await cancelBatch(db, project, s.id)
-        const walk = await claimCompose(db, 'c', lease, -1)
-        return { ...s, fence: walk?.fence ?? 0 }
-      },
+      prepare: closingShard,
       a:
         ({ held }) =>
         (db) =>
@@ -159,11 +164,7 @@ describe.runIf(server)('on PostgreSQL, in all orders of statements', { timeout: 
 
   test('a giving back and a renewal: the shard waits, or is held', () =>
     inAllOrders({
-      prepare: async (db) => {
-        const id = await runningBatch(db, 1)
-        const [held] = await claim(db, id, `o-${id}`)
-        return { id, held: held! }
-      },
+      prepare: ownShard,
       a:
         ({ held }) =>
         (db) =>
@@ -179,11 +180,7 @@ describe.runIf(server)('on PostgreSQL, in all orders of statements', { timeout: 
 
   test('the end of a dead owner and a checkpoint of it that was on its way: it counts, or is lost, and the shard is free', () =>
     inAllOrders({
-      prepare: async (db) => {
-        const id = await runningBatch(db, 1)
-        const [held] = await claim(db, id, `o-${id}`)
-        return { id, held: held! }
-      },
+      prepare: ownShard,
       a:
         ({ held }) =>
         (db) =>

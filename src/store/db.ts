@@ -22,7 +22,8 @@ export interface Db extends Queries {
 }
 
 /** What there may be to look for: a batch to plan, shards to run, a batch to compose, a batch whose status changed under its holders. */
-export type Channel = 'plan' | 'run' | 'compose' | 'change'
+export const channels = ['plan', 'run', 'compose', 'change'] as const
+export type Channel = (typeof channels)[number]
 
 export class DbUnavailable extends Error {
   override name = 'DbUnavailable'

@@ -2,12 +2,11 @@ import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { backoffMs } from '../domain/backoff.ts'
 import type { Clock } from '../kit/clock.ts'
-import type { Channel, Queries } from './db.ts'
+import { channels, type Channel, type Queries } from './db.ts'
 import { makeHints, type Hints } from './hints.ts'
 
 const channel = 'nightshift'
 const reconnect = { baseMs: 250, maxMs: 10_000 }
-const channels: readonly Channel[] = ['plan', 'run', 'compose', 'change']
 const isChannel = (text: string): text is Channel => channels.some((c) => c === text)
 
 /**

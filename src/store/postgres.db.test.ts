@@ -1,5 +1,4 @@
 /** What PostgreSQL alone can do to us. */
-import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { newPostgres } from '../../test/support/databases.ts'
@@ -32,7 +31,7 @@ async function open(): Promise<{ db: Db; url: string; endAll(): Promise<void> }>
 
 describe.runIf(server)('on PostgreSQL', () => {
   test('ten that start at once on an empty database migrate it once', async () => {
-    const { url, drop } = await newDatabase(server, `night_${randomBytes(8).toString('hex')}`)
+    const { url, drop } = await newDatabase(server)
     const all = await Promise.all(Array.from({ length: 10 }, () => openDatabase({ folder: '', url, clock: systemClock })))
     onTestFinished(async () => {
       await Promise.all(all.map((db) => db[Symbol.asyncDispose]()))

@@ -195,9 +195,7 @@ export function makeExecutor(parts: WorkerParts): Executor {
   async function step(signal: AbortSignal): Promise<number> {
     const open = await look()
     await renew()
-    const wasStale = !slots.fresh
     await slots.settle(open, runs.values())
-    if (wasStale) for (const run of runs.values()) dispatcher.wake(run) // NOTE: the lanes have passed it over since
     starved = false
     const end = clock.monotonic() + claimingMs
     for (const batch of turns(open)) {

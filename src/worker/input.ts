@@ -5,6 +5,7 @@ import type { Batch, PlanError } from '../domain/batch.ts'
 import { isFileId } from '../domain/ids.ts'
 import { listGrants } from '../store/buckets.ts'
 import { findFile } from '../store/files.ts'
+import type { EndedBatch } from '../store/sweeps.ts'
 import type { PlanSpec } from './plan-spec.ts'
 import type { WorkerParts } from './parts.ts'
 
@@ -93,11 +94,11 @@ async function findObject(
 }
 
 /** Of a batch that has ended: a walk that died at its proof, or a composer that stood still and died, may have left something beside the object. */
-export async function discardLeft({ db, openBucket }: Pick<WorkerParts, 'db' | 'openBucket'>, batch: Batch): Promise<void> {
+export async function discardLeft({ db, openBucket }: Pick<WorkerParts, 'db' | 'openBucket'>, batch: EndedBatch): Promise<void> {
   const located = isAddress(batch.input) ? await locateInput(db, batch) : null
   if (located) await openBucket(located.grant.place, located.bucket).discardStaged(located.key, batch.id)
 }
 
-export async function locateInput(db: WorkerParts['db'], batch: Batch): Promise<Located | null> {
+export async function locateInput(db: WorkerParts['db'], batch: Pick<Batch, 'projectId' | 'input'>): Promise<Located | null> {
   return locate(batch.input, await listGrants(db, batch.projectId))
 }

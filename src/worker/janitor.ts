@@ -1,11 +1,10 @@
 /**
- * Removes what nothing points at any more, and nothing else (I3): scratch of batches that have ended and what they left beside their objects, files and objects whose time is over, blobs that were
- * announced and never came to be. What cannot be removed is left for later and holds up nothing else.
+ * Removes what nothing points at any more, and nothing else (I3): scratch of batches that have ended and what they left beside their objects, files and objects
+ * whose time is over, blobs that were announced and never came to be. What cannot be removed is left for later and holds up nothing else.
  */
 import type { Blobs } from '../blobs/blobs.ts'
 import { grantFor } from '../domain/address.ts'
 import { forever } from '../kit/forever.ts'
-import { loadBatch } from '../store/batches.ts'
 import { listGrants } from '../store/buckets.ts'
 import { pruneCreates } from '../store/creates.ts'
 import { blobInUse, deleteExpiredFile, expiredFiles } from '../store/files.ts'
@@ -38,15 +37,13 @@ export function makeJanitor(parts: JanitorParts): Janitor {
   async function sweepScratch(signal: AbortSignal): Promise<number> {
     const due = await batchesToSweep(db, atOnce)
     let removed = 0
-    for (const { id, projectId } of due) {
+    for (const batch of due) {
       if (signal.aborted) break
-      removed += await deleteAll(scratch, scratchPrefix(projectId, id))
-      const batch = await loadBatch(db, id)
-      if (batch)
-        await discardLeft(parts, batch).catch((error: unknown) =>
-          log.warn('something may be left beside an object', { batch: id, error }),
-        ) // NOTE: a bucket that is away holds up nothing else
-      await markSwept(db, id, againMs)
+      removed += await deleteAll(scratch, scratchPrefix(batch.projectId, batch.id))
+      await discardLeft(parts, batch).catch((error: unknown) =>
+        log.warn('something may be left beside an object', { batch: batch.id, error }),
+      ) // NOTE: a bucket that is away holds up nothing else
+      await markSwept(db, batch.id, againMs)
     }
     return removed
   }

@@ -6,7 +6,7 @@ import { followToEnd, poll } from '../conformance/follow.ts'
 import { linesOf, model, times } from '../conformance/lines.ts'
 import { readResults } from '../conformance/results.ts'
 import { create, getBatch, upload } from '../conformance/wire.ts'
-import { freePort } from '../crash/process.ts'
+import { freePort } from '../support/free-port.ts'
 import { openFolder, serve } from './program.ts'
 
 const simulated = { models: [model], firstTokenMs: 0, tokenMs: 0 }

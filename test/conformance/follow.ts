@@ -1,19 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'vitest'
+import { stamps } from '../support/stamps.ts'
 import { getBatch, type Batch, type Door } from './wire.ts'
 
 export const terminal = ['completed', 'failed', 'expired', 'cancelled']
-
-const stamps = [
-  'created_at',
-  'in_progress_at',
-  'finalizing_at',
-  'completed_at',
-  'failed_at',
-  'expired_at',
-  'cancelling_at',
-  'cancelled_at',
-] as const
 
 const order: Record<string, readonly string[]> = {
   validating: ['in_progress', 'finalizing', 'completed', 'failed', 'expired', 'cancelling', 'cancelled'],

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { terminal } from '../conformance/follow.ts'
 import type { Batch } from '../conformance/wire.ts'
-import type { Random } from './random.ts'
+import type { Chance } from '../support/chance.ts'
 
 /** What can be seen from outside of a server at work: how its batches stand, and the names of the files in its data folder. */
 export interface Sight {
@@ -52,7 +52,7 @@ export type Moment = keyof typeof moments
 export const allMoments = Object.keys(moments) as readonly Moment[]
 
 /** So many moments, in their order, and `first` among them. */
-export function chooseMoments(random: Random, first: Moment, n: number): Moment[] {
+export function chooseMoments(random: Chance, first: Moment, n: number): Moment[] {
   const chosen = new Set<Moment>([first])
   while (chosen.size < n) chosen.add(random.pick(allMoments as [Moment, ...Moment[]]))
   return allMoments.filter((moment) => chosen.has(moment))

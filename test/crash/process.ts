@@ -2,11 +2,11 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { poll } from '../conformance/follow.ts'
+import { freePort } from '../support/free-port.ts'
 import type { Door } from '../conformance/wire.ts'
 
 /** `nightshift serve` as a user starts it: a process with a data folder, which may be killed and started again at the same address. */
@@ -46,15 +46,6 @@ export function program(): readonly string[] {
   const changedAt = newest(join(root, 'src'), (name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
   if (builtAt > changedAt) return [built]
   return ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href, join(root, 'src/cli/main.ts')]
-}
-
-export async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const address = probe.address()
-  await new Promise((resolve) => probe.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no free port')
-  return address.port
 }
 
 export async function startProcess({ backend, data: given, flags = [] }: ServerOptions): Promise<ServerProcess> {

@@ -13,7 +13,7 @@ import { create, getBatch, listFiles, upload, type Batch, type Door } from '../c
 import { namesUnder } from '../support/names-under.ts'
 import { chooseMoments, comes, type Moment, type Sight } from './moments.ts'
 import { startProcess, type ServerProcess } from './process.ts'
-import { randomFrom } from './random.ts'
+import { chanceFrom } from '../support/chance.ts'
 
 /** What a second of work is, on a machine that is busy: a flush, the time a line takes at the backend, and how long either may have to wait for its turn. */
 const flushMs = 1000
@@ -40,7 +40,7 @@ interface Running {
  * indeed.
  */
 export async function crashRound(seed: number, first: Moment, times: number): Promise<Moment[]> {
-  const random = randomFrom(seed)
+  const random = chanceFrom(seed)
   await using backend = await startScriptedBackend()
   const control = controlOf(backend.url)
   const data = mkdtempSync(join(tmpdir(), 'nightshift-crash-'))
@@ -94,7 +94,7 @@ async function breakUpload(server: ServerProcess, afterMs: number): Promise<void
   expect((await listFiles(server)).data).toEqual([])
 }
 
-async function begin(server: ServerProcess, random: ReturnType<typeof randomFrom>, from: 'file' | 'object'): Promise<Running> {
+async function begin(server: ServerProcess, random: ReturnType<typeof chanceFrom>, from: 'file' | 'object'): Promise<Running> {
   const slowMs = random.pick([0, 20, 100])
   const slow = slowMs === 0 ? '' : `[[slow ${slowMs}]]`
   const scripts = ['[[400]]', '[[503x1]]', '[[429x1]]', '[[text 418]]'] as const

@@ -1,5 +1,4 @@
 /** Many processes on one PostgreSQL: an API alone and workers beside it, any of which may be killed or stopped; the database too. */
-import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -53,7 +52,7 @@ const ownersOf = (database: string) => async (): Promise<string[]> => {
 
 describe.runIf(shared)('on a running PostgreSQL', () => {
   const fresh = async () => {
-    const { url, drop } = await newDatabase(shared ?? '', `night_${randomBytes(8).toString('hex')}`)
+    const { url, drop } = await newDatabase(shared ?? '')
     onTestFinished(drop)
     return url
   }

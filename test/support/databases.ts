@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,38 +9,39 @@ import { newDatabase } from './postgres-server.ts'
 
 export type OpenDb = (clock?: Clock) => Promise<Db>
 
-export async function openOnSqlite(clock: Clock = systemClock): Promise<Db> {
+async function openOnSqlite(clock: Clock = systemClock): Promise<Db> {
   const folder = await mkdtemp(join(tmpdir(), 'nightshift-db-'))
   const db = await openDatabase({ folder, clock })
   return endingWith(db, () => rm(folder, { recursive: true }))
 }
 
-export async function openOnPostgres(server: string, clock: Clock = systemClock): Promise<Db> {
-  const { url, drop } = await newDatabase(server, `night_${randomBytes(8).toString('hex')}`)
+async function openOnPostgres(server: string, clock: Clock = systemClock): Promise<Db> {
+  const { url, drop } = await newDatabase(server)
   if (clock === systemClock) return endingWith(await openDatabase({ folder: '', url, clock }), drop)
-  const hands = await takeItsClock(url, clock)
+  const hands = await takeItsClock(url, 'to_timestamp(ms / 1000)')
+  const set = () => hands.set(clock.now())
   const db = await openDatabase({ folder: '', url, clock })
   const moved: Db = {
     ...db,
-    query: async (sql, values) => (await hands.set(), db.query(sql, values)),
-    tx: async (work) => (await hands.set(), db.tx(work)),
+    query: async (sql, values) => (await set(), db.query(sql, values)),
+    tx: async (work) => (await set(), db.tx(work)),
   }
   return endingWith(moved, async () => (await hands.end(), drop()))
 }
 
-/** Puts a `clock_timestamp()` before PostgreSQL's own which tells what the given clock told last. */
-async function takeItsClock(url: string, clock: Clock): Promise<{ set(): Promise<unknown>; end(): Promise<void> }> {
+/** What `clock_timestamp()` tells in a database: that of a schema which is found before PostgreSQL's own, made from the number that was set last. */
+async function takeItsClock(url: string, told: string): Promise<{ set(ms: number): Promise<unknown>; end(): Promise<void> }> {
   const client = new pg.Client(url)
   await client.connect()
-  await client.query(`create schema hands; create table hands.clock (at double precision); insert into hands.clock values (0);
-    create function hands.clock_timestamp() returns timestamptz language sql volatile as 'select to_timestamp(at / 1000) from hands.clock';
+  await client.query(`create schema hands; create table hands.clock (ms double precision); insert into hands.clock values (0);
+    create function hands.clock_timestamp() returns timestamptz language sql volatile as $$ select ${told} from hands.clock $$;
     do $$ begin execute format('alter database %I set search_path = hands, public, pg_catalog', current_database()); end $$`)
-  return { set: () => client.query('update hands.clock set at = $1', [clock.now()]), end: () => client.end() }
+  return { set: (ms) => client.query('update hands.clock set ms = $1', [ms]), end: () => client.end() }
 }
 
 /** With its address, for those who look at it by another way. */
 export async function newPostgres(server: string): Promise<{ db: Db; url: string; drop(): Promise<void> }> {
-  const { url, drop } = await newDatabase(server, `night_${randomBytes(8).toString('hex')}`)
+  const { url, drop } = await newDatabase(server)
   const db = await openDatabase({ folder: '', url, clock: systemClock })
   return { db, url, drop: async () => (await db[Symbol.asyncDispose](), drop()) }
 }
@@ -50,18 +50,9 @@ export async function newPostgres(server: string): Promise<{ db: Db; url: string
 export async function movableDatabase(
   server: string,
 ): Promise<{ url: string; setAhead(ms: number): Promise<unknown>; drop(): Promise<void> }> {
-  const { url, drop } = await newDatabase(server, `night_${randomBytes(8).toString('hex')}`)
-  const client = new pg.Client(url)
-  await client.connect()
-  await client.query(`create schema hands; create table hands.ahead (ms double precision); insert into hands.ahead values (0);
-    create function hands.clock_timestamp() returns timestamptz language sql volatile as
-      'select pg_catalog.clock_timestamp() + ms * interval ''1 millisecond'' from hands.ahead';
-    do $$ begin execute format('alter database %I set search_path = hands, public, pg_catalog', current_database()); end $$`)
-  return {
-    url,
-    setAhead: (ms) => client.query('update hands.ahead set ms = $1', [ms]),
-    drop: async () => (await client.end(), drop()),
-  }
+  const { url, drop } = await newDatabase(server)
+  const hands = await takeItsClock(url, `pg_catalog.clock_timestamp() + ms * interval '1 millisecond'`)
+  return { url, setAhead: hands.set, drop: async () => (await hands.end(), drop()) }
 }
 
 const endingWith = (db: Db, after: () => Promise<void>): Db => ({

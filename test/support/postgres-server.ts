@@ -1,11 +1,12 @@
 /** A PostgreSQL of one's own: found where Debian and others put it, made in a temporary folder, started, and gone when stopped. */
+import { randomBytes } from 'node:crypto'
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { chown, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
+import { freePort } from './free-port.ts'
 
 export const howToAdd =
   'install PostgreSQL 15 or newer (Debian: apt-get install postgresql), or name its programs with NIGHTSHIFT_PG_BIN'
@@ -39,14 +40,6 @@ async function someUser(): Promise<{ uid?: number; gid?: number }> {
   const [, uid, gid] = /^postgres:[^:]*:(\d+):(\d+):/m.exec(await readFile('/etc/passwd', 'utf8')) ?? []
   if (uid === undefined || gid === undefined) throw new Error('as root PostgreSQL needs a user "postgres" to run as')
   return { uid: Number(uid), gid: Number(gid) }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 /** `settings`: as after `-c`. Where nothing is promised about a loss of power, `fsync=off` spares time. */
@@ -117,7 +110,8 @@ async function answers(url: string, child: ChildProcess): Promise<boolean> {
 }
 
 /** An empty database of its own on a running server. */
-export async function newDatabase(url: string, name: string): Promise<{ url: string; drop(): Promise<void> }> {
+export async function newDatabase(url: string): Promise<{ url: string; drop(): Promise<void> }> {
+  const name = `night_${randomBytes(8).toString('hex')}`
   const ask = async (sql: string) => {
     const client = new pg.Client(url)
     await client.connect()

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { S3 } from '@aws-sdk/client-s3'
 import { setVariable } from '../../src/kit/environment.ts'
 import type { S3Access, S3Place } from '../../src/domain/grant.ts'
-import { freePort } from './postgres-server.ts'
+import { freePort } from './free-port.ts'
 
 export const howToAdd =
   'build them with scripts/get-s3-servers.sh (it needs Go, and takes some ten minutes once), or name the folder that they are in with NIGHTSHIFT_S3_BIN'

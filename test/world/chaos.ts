@@ -1,4 +1,4 @@
-import type { Chance } from './chance.ts'
+import type { Chance } from '../support/chance.ts'
 import { startApi, type SimApi } from './sim-api.ts'
 import { startWorker, type SimWorker } from './sim-worker.ts'
 import type { World } from './world-parts.ts'

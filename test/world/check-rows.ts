@@ -2,6 +2,7 @@ import { batchAfter, type BatchStatus } from '../../src/domain/batch.ts'
 import { overlap, parseRanges, type Range } from '../../src/domain/shard.ts'
 import type { Queries, Row } from '../../src/store/db.ts'
 import { sumColumns } from '../../src/store/sums.ts'
+import { stamps } from '../support/stamps.ts'
 import type { Ledger } from './ledger.ts'
 import type { BlobStore } from './sim-blobs.ts'
 import type { Done } from './statement.ts'
@@ -22,16 +23,6 @@ export interface RowCheckParts {
   readonly scratch: BlobStore
 }
 
-const stamps = [
-  'created_at',
-  'in_progress_at',
-  'finalizing_at',
-  'completed_at',
-  'failed_at',
-  'expired_at',
-  'cancelling_at',
-  'cancelled_at',
-]
 const ended = new Set(['completed', 'failed', 'expired', 'cancelled'])
 
 export function makeRowChecks({ ledger, now, files, scratch }: RowCheckParts): RowChecks {

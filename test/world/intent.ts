@@ -1,5 +1,5 @@
 import type { ProjectId } from '../../src/domain/ids.ts'
-import type { Chance } from './chance.ts'
+import type { Chance } from '../support/chance.ts'
 import type { Profile } from './profile.ts'
 
 /** A line of an input: its name, which is its custom_id and stands in its body, and what it does to a backend. */

@@ -42,21 +42,7 @@ export function beginLife(name: string, time: SimTime): Life {
     clock: {
       now: () => Math.floor(worldBegan + time.now + offset),
       monotonic: () => time.now,
-      sleep: (ms, signal) =>
-        new Promise((resolve) => {
-          if (signal?.aborted) return resolve()
-          const waiter = time.at(time.now + ms, () =>
-            deliver(() => {
-              signal?.removeEventListener('abort', early)
-              resolve()
-            }),
-          )
-          const early = () => {
-            waiter.run = null
-            resolve()
-          }
-          signal?.addEventListener('abort', early, { once: true })
-        }),
+      sleep: (ms, signal) => time.sleep(ms, signal, deliver),
     },
     deliver,
     crash() {

@@ -1,4 +1,4 @@
-import type { Chance } from './chance.ts'
+import type { Chance } from '../support/chance.ts'
 
 /** How much goes wrong in a world, and how often: as shares of the calls, or mean times between two of a kind (Infinity: never). */
 export interface Profile {

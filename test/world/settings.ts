@@ -1,6 +1,6 @@
 import type { DispatchSettings } from '../../src/dispatch/feed.ts'
 import type { WorkerSettings } from '../../src/worker/parts.ts'
-import type { Chance } from './chance.ts'
+import type { Chance } from '../support/chance.ts'
 
 /** How a world is set up. Leases and time-outs are short, so that much happens in a minute. */
 export interface Setup {

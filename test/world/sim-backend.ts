@@ -1,5 +1,5 @@
 import type { Outcome } from '../../src/domain/outcome.ts'
-import type { Chance } from './chance.ts'
+import type { Chance } from '../support/chance.ts'
 import type { Ledger } from './ledger.ts'
 import type { Profile } from './profile.ts'
 import type { SimTime } from './sim-time.ts'

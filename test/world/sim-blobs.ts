@@ -1,5 +1,5 @@
 import { BlobMissing, checkBlobName, type Blobs, type BlobSource } from '../../src/blobs/blobs.ts'
-import type { Chance } from './chance.ts'
+import type { Chance } from '../support/chance.ts'
 import type { Life } from './life.ts'
 import type { Profile } from './profile.ts'
 import type { Trip } from './trip.ts'

@@ -1,6 +1,6 @@
 import type { BlobSource } from '../../src/blobs/blobs.ts'
 import { ObjectChanged, ObjectMissing, type Bucket, type Staged } from '../../src/blobs/bucket.ts'
-import type { Chance } from './chance.ts'
+import type { Chance } from '../support/chance.ts'
 import type { Life } from './life.ts'
 import type { Profile } from './profile.ts'
 import type { Trip } from './trip.ts'

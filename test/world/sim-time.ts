@@ -3,7 +3,8 @@ export interface SimTime {
   /** Milliseconds since the world began. */
   readonly now: number
   at(when: number, run: () => void): Waiter
-  sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /** `deliver`: how the sleeper is woken when the time has come. */
+  sleep(ms: number, signal?: AbortSignal, deliver?: (wake: () => void) => void): Promise<void>
   /** Lives until `over` says so or the time has come. */
   run(over: () => boolean, until: number): Promise<void>
 }
@@ -61,13 +62,15 @@ export function makeTime(): SimTime {
       return now
     },
     at,
-    sleep: (ms, signal) =>
+    sleep: (ms, signal, deliver = (wake) => wake()) =>
       new Promise((resolve) => {
         if (signal?.aborted) return resolve()
-        const waiter = at(now + ms, () => {
-          signal?.removeEventListener('abort', early)
-          resolve()
-        })
+        const waiter = at(now + ms, () =>
+          deliver(() => {
+            signal?.removeEventListener('abort', early)
+            resolve()
+          }),
+        )
         const early = () => {
           waiter.run = null
           resolve()

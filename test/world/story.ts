@@ -1,4 +1,4 @@
-import { hashOf } from './chance.ts'
+import { hashOf } from '../support/chance.ts'
 
 /** What happened in a world, in order; put into words only if somebody asks. */
 export interface Story {

@@ -1,4 +1,4 @@
-import type { Chance } from './chance.ts'
+import type { Chance } from '../support/chance.ts'
 import type { Life } from './life.ts'
 import type { Profile } from './profile.ts'
 import type { SimTime } from './sim-time.ts'

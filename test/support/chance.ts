@@ -1,4 +1,4 @@
-/** Chance that can be repeated: the same seed gives the same numbers. Each part of a world has its own stream, so that what one draws moves no other. */
+/** Chance that can be repeated: the same seed gives the same numbers. */
 export interface Chance {
   /** 0 <= x < 1 */
   next(): number
@@ -8,7 +8,7 @@ export interface Chance {
   happens(share: number): boolean
   pick<T>(of: readonly [T, ...T[]]): T
   bytes(n: number): Uint8Array
-  /** A stream of its own, by name. */
+  /** A stream of its own, by name: what is drawn from it moves no other. */
   fork(name: string): Chance
 }
 
