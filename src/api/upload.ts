@@ -31,7 +31,7 @@ interface Received {
 
 /**
  * Streams an upload to the blob store while its fields come before or after it, then judges it. Announced before its first byte and renewed while it lasts; the
- * row and the end of the announcement are one commit (I3). Whatever goes wrong, nothing stays.
+ * row and the end of the announcement are one commit (I3). Whatever goes wrong, nothing stays; where the fate of that commit is not known, the janitor looks which it was.
  */
 export async function receiveUpload(parts: ApiParts, request: FastifyRequest): Promise<StoredFile> {
   const { db, files, clock } = parts
@@ -41,6 +41,7 @@ export async function receiveUpload(parts: ApiParts, request: FastifyRequest): P
   const fields = new Map<string, string>()
   let filename: string | null = null
   let received: Received | null = null
+  let committing = false
   const renewing = setInterval(() => void renewUploads(db, id, announcedMs).catch(() => {}), announcedMs / 4).unref()
   const moved = endStalledUpload(request.raw, clock, parts.limits.idleMs)
   try {
@@ -55,13 +56,15 @@ export async function receiveUpload(parts: ApiParts, request: FastifyRequest): P
       }
     }
     const file = judge(parts, request, { id, blob, fields, filename, received })
+    committing = true
     await db.tx(async (tx) => {
       await insertFile(tx, file)
       if (!(await endUpload(tx, blob, id))) throw unavailable('The upload stood still for too long. Send the file again.')
     })
     return file
   } catch (error) {
-    if (filename !== null) {
+    if (committing) await renewUploads(db, id, 0).catch(() => {})
+    else if (filename !== null) {
       await files.delete([blob])
       await dropUpload(db, blob)
     }
