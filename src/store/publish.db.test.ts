@@ -154,6 +154,17 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
     expect((await listBatches(db, project, ids[0]!, 1)).map((b) => b.id)).toEqual([ids[1]])
   })
 
+  test('two that sweep scratch at once count as one', async () => {
+    const clock = handClock(Date.now() + 1000)
+    await using db = await open(clock)
+    const id = await newBatch(db)
+    const walk = await claimPlan(db, 'p', lease)
+    await refuseBatch(db, id, walk!.fence, [])
+    for (let i = 0; i < 2; i++) await markSwept(db, id, 3_600_000)
+    await clock.advance(3_600_001)
+    expect((await batchesToSweep(db, 10)).map((b) => b.id)).toEqual([id])
+  })
+
   test('scratch of an ended batch is swept twice, an hour apart, and its counts stay', async () => {
     const clock = handClock(Date.now() + 1000)
     await using db = await open(clock)

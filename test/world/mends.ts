@@ -3,8 +3,6 @@
  * Each goes when the store has it.
  */
 const mends: readonly (readonly [which: RegExp, what: string, instead: string])[] = [
-  // TODO: two janitors that sweep a batch at once count as both of its sweeps, and what comes to its scratch afterwards stays
-  [/^update batches set sweeps = sweeps \+ 1/, 'where id = $1', 'where id = $1 and sweep_at <= {now}'],
   // TODO: a composer that stood still reserves names for a batch that has ended since, and they stay reserved
   [
     /^insert into outputs/,
