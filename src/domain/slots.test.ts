@@ -30,6 +30,11 @@ test.each([
   expect(all.map(({ owner }) => shareOut(ceiling, all).get(owner))).toEqual(shares)
 })
 
+test('a claim that lapsed over open calls has no room for more while others have taken it', () => {
+  const others = [{ owner: 'b', granted: 1, wanted: 1 }]
+  expect(settle(1, { owner: 'a', cap: 0, inFlight: 1, wanted: 1 }, others)).toEqual({ granted: 1, cap: 0 })
+})
+
 interface Worker {
   cap: number
   granted: number

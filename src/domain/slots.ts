@@ -41,11 +41,11 @@ export interface Settled {
   readonly cap: number
 }
 
-/** `others`: the claims of the rest, as they are. With each settling by this in turn, the sum of what is granted never passes the ceiling. */
+/** `others`: the claims of the rest, as they are; of a claim that has lapsed over open calls they may have taken the room. With each settling by this in turn, the sum of what is granted never passes the ceiling. */
 export function settle(ceiling: number, { owner, cap, inFlight, wanted }: SlotUse, others: readonly SlotClaim[]): Settled {
   const held = Math.max(cap, inFlight)
   const share = shareOut(ceiling, [...others, { owner, granted: held, wanted }]).get(owner) ?? 0
   const free = ceiling - others.reduce((sum, { granted }) => sum + granted, 0)
   const granted = share >= held ? Math.max(held, Math.min(share, free)) : held
-  return { granted, cap: Math.min(share, granted) }
+  return { granted, cap: Math.min(share, granted, Math.max(0, free)) }
 }
