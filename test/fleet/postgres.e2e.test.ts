@@ -118,7 +118,7 @@ describe.runIf(shared)('on a running PostgreSQL', () => {
 
 const programs = await findPrograms()
 
-test.runIf(programs)(
+test.runIf(shared && programs)(
   'PostgreSQL is killed and comes back: the API answers 503 meanwhile, and batches go on',
   { timeout: 120_000 },
   async () => {

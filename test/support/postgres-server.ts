@@ -1,7 +1,8 @@
 /** A PostgreSQL of one's own: found where Debian and others put it, made in a temporary folder, started, and gone when stopped. */
 import { randomBytes } from 'node:crypto'
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { chown, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, chown, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -29,10 +30,15 @@ export async function findPrograms(): Promise<string | null> {
     ...versions.map((v) => join(debian, v, 'bin')),
     ...(process.env.PATH ?? '').split(delimiter),
   ]
-  for (const place of places)
-    if (place !== '' && (await readdir(place).catch(() => [] as string[])).includes('initdb')) return place
+  for (const place of places) if (place !== '' && (await isProgram(join(place, 'initdb')))) return place
   return null
 }
+
+const isProgram = (path: string): Promise<boolean> =>
+  access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  )
 
 /** It refuses to run as root: then it runs as the user `postgres`. */
 async function someUser(): Promise<{ uid?: number; gid?: number }> {
