@@ -1,7 +1,7 @@
 /**
  * Reads JSON as bytes: decides whether it is JSON exactly as `JSON.parse` would after UTF-8 decoding, and tells where the members of the outermost object, and
  * of objects within it, stand, so that a value can be cut out as it was written. One pass, no recursion: depth is a counter, and one bit a level says whether
- * it is an object or an array.
+ * it is an object or an array. NOTE: all scans share the memory of these bits, so a visitor must not scan.
  */
 export interface Visitor {
   /** A key at depth 1 (of the outermost object) or 2 (of an object that is a member of it): where it stands, quotes included. */
@@ -22,11 +22,13 @@ const openArray = 0x5b
 const closeArray = 0x5d
 const minus = 0x2d
 
+const levels = new Uint8Array(64)
+
 /** Is what stands in `bytes` from `start` to `end` one JSON value, and is it an object? The bytes must be UTF-8: that is checked by the caller. */
 export function scanJson(bytes: Uint8Array, start: number, end: number, visitor: Visitor): Scanned {
   let at = start
   let depth = 0
-  let isObject = new Uint8Array(64)
+  let isObject: Uint8Array = levels
   let value1 = 0
   let value2 = 0
   let kind: Scanned = 'other'
@@ -89,9 +91,9 @@ export function scanJson(bytes: Uint8Array, start: number, end: number, visitor:
   }
 }
 
-function grown(levels: Uint8Array): Uint8Array<ArrayBuffer> {
-  const more = new Uint8Array(levels.length * 4)
-  more.set(levels)
+function grown(full: Uint8Array): Uint8Array {
+  const more = new Uint8Array(full.length * 4)
+  more.set(full)
   return more
 }
 

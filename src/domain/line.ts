@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { PlanError } from './batch.ts'
 import type { Endpoint } from './endpoints.ts'
+import { memberAt, memberNames, sameBytes, type MemberNames } from './json-member.ts'
 import { scanJson, type Visitor } from './json-scan.ts'
 
 /** Where, in the bytes that were checked, a good line has what the plan keeps. */
@@ -31,16 +32,13 @@ export interface LineChecker {
 }
 
 /** Members of an object that are looked for: where the value of each stands in the line at hand; `starts` is -1 where it has none. Of a good line nothing else is made. */
-interface Members {
-  readonly names: readonly string[]
-  readonly bytes: readonly Buffer[]
+interface Members extends MemberNames {
   readonly starts: Int32Array
   readonly ends: Int32Array
 }
 
 const membersOf = (names: readonly string[]): Members => ({
-  names,
-  bytes: names.map((name) => Buffer.from(name)),
+  ...memberNames(names),
   starts: new Int32Array(names.length).fill(-1),
   ends: new Int32Array(names.length).fill(-1),
 })
@@ -63,18 +61,11 @@ export function makeLineChecker(endpoint: Endpoint): LineChecker {
   let outer = -1
   let inner = -1
 
-  /** Which of the members a key names, without making a string of it; what is unknown is decoded only if it is escaped, for then it may be a known one. */
-  function memberAt({ names, bytes: known }: Members, start: number, end: number): number {
-    for (let i = 0; i < known.length; i++) if (sameBytes(bytes, start + 1, end - 1, known[i])) return i
-    for (let i = start + 1; i < end - 1; i++)
-      if (bytes[i] === 0x5c) return names.indexOf(JSON.parse(bytes.toString('utf8', start, end)) as string)
-    return -1
-  }
   const visitor: Visitor = {
     key(depth, start, end) {
-      if (depth === 2) inner = outer === bodyAt ? memberAt(body, start, end) : -1
+      if (depth === 2) inner = outer === bodyAt ? memberAt(body, bytes, start, end) : -1
       else {
-        outer = memberAt(top, start, end)
+        outer = memberAt(top, bytes, start, end)
         if (outer === bodyAt) body.starts.fill(-1)
       }
     },
@@ -224,13 +215,6 @@ export function makeLineChecker(endpoint: Endpoint): LineChecker {
 
 const startOf = ({ starts }: Members, at: number): number => starts[at] ?? -1
 const endOf = ({ ends }: Members, at: number): number => ends[at] ?? -1
-
-/** A loop, because the texts are short: a call into native code costs more than the comparison. */
-function sameBytes(bytes: Uint8Array, start: number, end: number, expected: Uint8Array | undefined): boolean {
-  if (end - start !== expected?.length) return false
-  for (let i = 0; i < expected.length; i++) if (bytes[start + i] !== expected[i]) return false
-  return true
-}
 
 /** Names are shown in messages, shortened: they may be anything. */
 export const shown = (text: string): string => (text.length > 100 ? `${text.slice(0, 100)}...` : text)

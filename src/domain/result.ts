@@ -11,7 +11,7 @@ const plain = /^[\w.:-]{1,200}$/
 export const resultHead = (prefix: string, lineNumber: number): string => `{"id":"${resultId(prefix, lineNumber)}","custom_id":`
 export const answeredMiddle = (status: number, requestId: string): string =>
   `,"response":{"status_code":${status},"request_id":${plain.test(requestId) ? `"${requestId}"` : JSON.stringify(requestId)},"body":`
-export const answeredTail = '},"error":null}\n'
+export const answeredTail: Uint8Array = Buffer.from('},"error":null}\n')
 export const unansweredTail = (code: ResultCode, message: string): string =>
   `,"response":null,"error":{"code":"${code}","message":${JSON.stringify(message)}}}\n`
 

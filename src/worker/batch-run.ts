@@ -34,7 +34,7 @@ export interface BatchRun extends Feed {
 export interface RunParts {
   readonly monotonic: () => number
   /** May anything be sent at all? False while the database is out of sight, while results have nowhere to go, and on the way out. */
-  readonly open: () => boolean
+  readonly open: (now: number) => boolean
   /** Fewer lines are at hand than wanted. */
   readonly hungry: () => void
   /** So many bytes of results are worth a checkpoint at once. */
@@ -50,7 +50,10 @@ export function startRun(batch: OpenBatch, { monotonic, open, hungry, flushBytes
   const sending: HeldShard[] = []
   let settled = 0
 
-  const mayTake = (shard: HeldShard): boolean => open() && monotonic() < shard.freshUntil
+  const mayTake = (shard: HeldShard): boolean => {
+    const now = monotonic()
+    return now < shard.freshUntil && open(now)
+  }
 
   const run: BatchRun = {
     batch,
@@ -103,7 +106,7 @@ export function startRun(batch: OpenBatch, { monotonic, open, hungry, flushBytes
     settle(sendable: Sendable, ending: Ending) {
       const line = sendable as Line
       settled++
-      line.shard.settle(ending, line, monotonic())
+      line.shard.settle(ending, line)
       const one = heldOf.get(line.shard)
       if (one && (line.shard.out === 0 || line.shard.bufferedBytes >= flushBytes)) attend(run, one)
     },

@@ -64,7 +64,7 @@ export function makeExecutor(parts: WorkerParts): Executor {
 
   const { attend, lose } = makeAttendant({ db, dispatcher, clock, log, events, settings, budget, saving: saving.signal, release })
 
-  const canSend = () => !draining && clock.monotonic() - lookedAt < lookFreshMs && !budget.clogged && slots.fresh
+  const canSend = (now: number) => !draining && now - lookedAt < lookFreshMs && !budget.clogged && slots.fresh
 
   function runOf(batch: OpenBatch): BatchRun {
     const known = runs.get(batch.id)
@@ -165,6 +165,7 @@ export function makeExecutor(parts: WorkerParts): Executor {
       const shard = holdShard(lease, sentAt + settings.leaseMs - leaseMarginMs, {
         scratch,
         requestId,
+        monotonic: () => clock.monotonic(),
         atHand: () => dispatcher.wake(run),
         failed: (error) => {
           log.warn('a shard cannot be read; trying again', { batch: batch.id, shard: lease.number, error })

@@ -23,7 +23,7 @@ function takeAll(scratch: Blobs, lease: ShardLease): Promise<Line[]> {
       for (let line = shard.take(); line; line = shard.take()) lines.push(line)
       if (shard.unsent === 0) resolve(lines)
     }
-    const shard = holdShard(lease, Infinity, { scratch, requestId: () => 'r', atHand: take, failed })
+    const shard = holdShard(lease, Infinity, { scratch, requestId: () => 'r', monotonic: () => 0, atHand: take, failed })
   })
 }
 

@@ -41,7 +41,7 @@ export interface HeldShard {
   /** When the oldest result came that is in no checkpoint, by the monotonic clock; null: there is none. */
   readonly bufferedSince: number | null
   take(): Line | undefined
-  settle(ending: Ending, line: Line, now: number): void
+  settle(ending: Ending, line: Line): void
   stopped(): void
   abort(reason: unknown): void
   /** Takes the results that no checkpoint has. They are the caller's until their fate is known. */
@@ -55,9 +55,14 @@ export interface Reading {
   /** A reading failed; it is tried again when `take` is called next. */
   readonly failed: (error: unknown) => void
   readonly requestId: () => string
+  readonly monotonic: () => number
 }
 
-export function holdShard(lease: ShardLease, freshUntil: number, { scratch, atHand, failed, requestId }: Reading): HeldShard {
+export function holdShard(
+  lease: ShardLease,
+  freshUntil: number,
+  { scratch, atHand, failed, requestId, monotonic }: Reading,
+): HeldShard {
   const stop = new AbortController()
   const window = openWindow(scratch, lease)
   const idPrefix = resultIdPrefix(lease.batchId)
@@ -125,7 +130,7 @@ export function holdShard(lease: ShardLease, freshUntil: number, { scratch, atHa
         }
       }
     },
-    settle(ending, line, now) {
+    settle(ending, line) {
       const good = ending.kind === 'answered' && ending.status >= 200 && ending.status < 300
       const sink = good ? outputs : errors
       sink.text(resultHead(idPrefix, line.number))
@@ -133,7 +138,7 @@ export function holdShard(lease: ShardLease, freshUntil: number, { scratch, atHa
       if (ending.kind === 'answered') {
         sink.text(answeredMiddle(ending.status, ending.requestId ?? requestId()))
         for (const chunk of ending.body) sink.copy(chunk)
-        sink.text(answeredTail)
+        sink.copy(answeredTail)
         sums.inputTokens += ending.usage.inputTokens
         sums.cachedTokens += ending.usage.cachedTokens
         sums.outputTokens += ending.usage.outputTokens
@@ -144,7 +149,7 @@ export function holdShard(lease: ShardLease, freshUntil: number, { scratch, atHa
       if (good) sums.completed++
       else sums.failed++
       fresh.push(line.ordinal)
-      since ??= now
+      since ??= monotonic()
       left--
       out--
     },

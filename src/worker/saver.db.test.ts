@@ -43,7 +43,13 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
       const [lease] = await claimShards(db, batch, owner, leaseMs, 1)
       if (!lease) throw new Error('nothing to claim')
       const shard = await new Promise<HeldShard>((resolve, failed) => {
-        const held = holdShard(lease, Infinity, { scratch, requestId: () => 'r', atHand: () => resolve(held), failed })
+        const held = holdShard(lease, Infinity, {
+          scratch,
+          requestId: () => 'r',
+          monotonic: () => 0,
+          atHand: () => resolve(held),
+          failed,
+        })
       })
       const troubles: string[] = []
       const troubled = (__: unknown, error: unknown) => void troubles.push((error as Error).message)
@@ -74,7 +80,7 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
 
   const settle = (shard: HeldShard, line: Line | undefined, status = 200) => {
     if (!line) throw new Error('no line')
-    shard.settle({ kind: 'answered', status, requestId: 'q', body: [Buffer.from('{}')], usage: noUsage }, line, 0)
+    shard.settle({ kind: 'answered', status, requestId: 'q', body: [Buffer.from('{}')], usage: noUsage }, line)
   }
 
   test.each([0, 1, 3])(

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { endingOf, readHead, usageIn } from './answer.ts'
+import { usageIn } from './answer-usage.ts'
+import { endingOf, readHead } from './answer.ts'
 
 const ending = (status: number, ...body: (string | Buffer)[]) => {
   const all = endingOf({ kind: 'answered', status, requestId: 'r', retryAfterMs: null, body: body.map((b) => Buffer.from(b)) })
@@ -28,17 +29,20 @@ test('usage is read on the way, of good answers only', () => {
 })
 
 test('a short answer, which is looked through, tells the same as a long one, which is parsed', () => {
-  const usage = fc.record(
-    {
-      prompt_tokens: fc.oneof(fc.integer(), fc.jsonValue()),
-      output_tokens: fc.nat(),
-      total_tokens: fc.nat(),
-      input_tokens_details: fc.jsonValue(),
-    },
-    { requiredKeys: [] },
+  const counted = fc.constantFrom('"prompt_tokens"', '"prompt_tok\\u0065ns"', '"output_tokens"', '"total_tokens"', '"cost"')
+  const number = fc.oneof(
+    fc.integer().map(String),
+    fc.constantFrom('0', '-0', '7e2', '5.0', '1E400', '9007199254740993', '123456789012345', 'null'),
   )
+  const counts = fc.array(fc.tuple(counted, number), { maxLength: 4 }).map((all) => all.map(([k, n]) => `${k}: ${n}`))
+  const details = fc.jsonValue().map((value) => [`"input_tokens_details":${JSON.stringify(value)}`])
+  const usage = fc.tuple(counts, fc.oneof(fc.constant([]), details)).map((all) => `{${all.flat().join(' , ')}}`)
   const key = fc.constantFrom('"usage"', '"us\\u0061ge"', '"usagf"', '"model"', '"x\\n"')
-  const member = fc.tuple(key, fc.oneof(usage, fc.jsonValue())).map(([name, value]) => `${name} : ${JSON.stringify(value)}`)
+  const value = fc.oneof(
+    usage,
+    fc.jsonValue().map((any) => JSON.stringify(any)),
+  )
+  const member = fc.tuple(key, value).map(([name, text]) => `${name} : ${text}`)
   const object = fc.array(member, { maxLength: 4 }).map((members) => `{${members.join(' ,')}}`)
   const text = fc.oneof(
     object,

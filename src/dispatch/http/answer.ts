@@ -1,8 +1,7 @@
-import { isUtf8 } from 'node:buffer'
 import type { Answered, Ending } from '../../domain/outcome.ts'
-import { scanJson } from '../../domain/json-scan.ts'
 import { parseRetryAfter } from '../../domain/retry.ts'
-import { noUsage, readUsage, type Usage } from '../../domain/usage.ts'
+import { noUsage } from '../../domain/usage.ts'
+import { usageIn } from './answer-usage.ts'
 
 /** What of an answer's headers matters. */
 export interface Head {
@@ -14,17 +13,21 @@ export interface Head {
 
 const plain: Head = { requestId: null, retryAfterMs: null, encoding: null }
 
-/** Reads raw headers (name, value, name, value, ...) and makes nothing of those that do not matter: told by the length of their names. */
+/** By the length of their names: of no other header anything is made. */
+const telling: Readonly<Record<number, string>> = { 11: 'retry-after', 12: 'x-request-id', 16: 'content-encoding' }
+
+/** Reads raw headers: name, value, name, value, ... */
 export function readHead(raw: readonly Buffer[], now: () => number): Head {
   let head = plain
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    const length = raw[i]?.length
-    if (length !== 11 && length !== 12 && length !== 16) continue
-    const name = raw[i]?.toString('latin1').toLowerCase()
+    const written = raw[i]
+    const name = telling[written?.length ?? 0]
+    if (!written || name === undefined || ((written[0] ?? 0) | 0x20) !== name.charCodeAt(0)) continue
+    if (written.toString('latin1').toLowerCase() !== name) continue
     const value = raw[i + 1]?.toString('latin1').trim() ?? ''
-    if (name === 'x-request-id' && value !== '') head = { ...head, requestId: value }
-    else if (name === 'retry-after') head = { ...head, retryAfterMs: parseRetryAfter(value, now()) }
+    if (name === 'retry-after') head = { ...head, retryAfterMs: parseRetryAfter(value, now()) }
     else if (name === 'content-encoding') head = { ...head, encoding: value.toLowerCase() }
+    else if (value !== '') head = { ...head, requestId: value }
   }
   return head
 }
@@ -47,47 +50,6 @@ export function endingOf({ status, requestId, body }: Answered): Ending {
 
 const withoutBom = (bytes: Buffer): Buffer =>
   bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes
-
-/** Up to here it is cheaper to look through the bytes than to make values of all of them; of long texts the parser is quicker, which is native. */
-const scannedBytes = 2048
-
-/** The usage that an answer tells; null: it is not UTF-8 JSON. */
-export function usageIn(bytes: Buffer): Usage | null {
-  if (!isUtf8(bytes)) return null
-  if (bytes.length <= scannedBytes) return scannedUsage(bytes)
-  try {
-    return readUsage(JSON.parse(bytes.toString()))
-  } catch {
-    return null
-  }
-}
-
-function scannedUsage(bytes: Buffer): Usage | null {
-  let isUsage = false
-  let [from, to] = [0, 0]
-  const scanned = scanJson(bytes, 0, bytes.length, {
-    key(depth, start, end) {
-      if (depth === 1) isUsage = names(bytes, start, end, usageKey)
-    },
-    value(depth, start, end) {
-      if (depth === 1 && isUsage) [from, to] = [start, end]
-    },
-  })
-  if (scanned === 'invalid') return null
-  return to === 0 ? noUsage : readUsage({ usage: JSON.parse(bytes.toString('utf8', from, to)) as unknown })
-}
-
-const usageKey = Buffer.from('"usage"')
-
-/** Is it this key, as it is or in escapes? */
-function names(bytes: Buffer, start: number, end: number, key: Buffer): boolean {
-  let same = end - start === key.length
-  for (let i = start; i < end; i++) {
-    if (bytes[i] === 0x5c) return JSON.parse(bytes.toString('utf8', start, end)) === JSON.parse(key.toString())
-    if (same && bytes[i] !== key[i - start]) same = false
-  }
-  return same
-}
 
 const lf = 10
 const cr = 13
