@@ -111,8 +111,9 @@ export function startRun(batch: OpenBatch, { monotonic, open, hungry, flushBytes
       if (one && (line.shard.out === 0 || line.shard.bufferedBytes >= flushBytes)) attend(run, one)
     },
     stopped(sendable) {
-      const { shard } = sendable as Line
-      shard.stopped()
+      const line = sendable as Line
+      const { shard } = line
+      shard.stopped(line)
       const one = heldOf.get(shard)
       if (one && shard.out === 0) attend(run, one)
     },

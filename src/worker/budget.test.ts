@@ -39,8 +39,8 @@ function take(budget: ReturnType<typeof budgetOf>, run: BatchRun, bytes: number)
   }
 }
 
-test('a worker is full when its shards take its memory, each two windows at most', () => {
-  const budget = budgetOf(4 * MiB)
+test('a worker is full when its shards take its memory, each two stretches at most', () => {
+  const budget = budgetOf(5 * MiB)
   const run = runOf('a')
   const drops = [take(budget, run, 100 * MiB), take(budget, run, MiB)]
   expect(budget.full(run)).toBe(false)
@@ -51,7 +51,7 @@ test('a worker is full when its shards take its memory, each two windows at most
 })
 
 test('whoever holds all of it does not keep another project or model from its first shard', () => {
-  const budget = budgetOf(4 * MiB)
+  const budget = budgetOf(5 * MiB)
   const hog = runOf('a', 'slow')
   for (let i = 0; i < 2; i++) take(budget, hog, 8 * MiB)
   const [other, model] = [runOf('b', 'slow'), runOf('a', 'quick')]
@@ -63,7 +63,7 @@ test('whoever holds all of it does not keep another project or model from its fi
 })
 
 test('but only up to a few times of it', () => {
-  const budget = budgetOf(4 * MiB)
+  const budget = budgetOf(5 * MiB)
   for (let i = 0; i < 8; i++) take(budget, runOf(`p${i}`), 8 * MiB)
   expect(budget.full(runOf('one more'))).toBe(true)
 })

@@ -2,8 +2,8 @@ import type { BatchRun, Held } from './batch-run.ts'
 import type { HeldShard } from './held-shard.ts'
 import type { WorkerSettings } from './parts.ts'
 
-/** A held shard takes two windows of memory at most, whatever its size (I12). */
-const windowsBytes = 2 * 1024 * 1024
+/** A held shard takes two stretches of memory of a window and a half, whatever its size (I12). */
+const windowsBytes = 3 * 1024 * 1024
 /** Beyond its memory a worker still takes one shard of each project and model that it has none of, up to so many times that memory: those who hold much for long, because their backend is slow or away, must not keep the rest from theirs. */
 const beyond = 4
 const atOnce = 4

@@ -63,3 +63,27 @@ test('a shard with fewer lines than its row says is a failure that is told, and 
   await scratch.put('plan', bytes)
   await expect(takeAll(scratch, leaseOf(bytes.length, 3))).rejects.toThrow('fewer lines than its row says')
 })
+
+test('a reading wakes the lanes once, however often lines were asked for meanwhile', async () => {
+  const folder = await open()
+  const bytes = plan(Array.from({ length: 60 }, () => 100_000))
+  await folder.put('plan', bytes)
+  let [readings, wakes] = [0, 0]
+  const scratch: Blobs = { ...folder, readRange: (...range) => (readings++, folder.readRange(...range)) }
+  await new Promise<void>((resolve, failed) => {
+    const atHand = () => {
+      wakes++
+      for (let line = shard.take(); line; line = shard.take());
+      if (shard.unsent === 0) resolve()
+    }
+    const shard = holdShard(leaseOf(bytes.length, 60), Infinity, {
+      scratch,
+      requestId: () => 'r',
+      monotonic: () => 0,
+      atHand,
+      failed,
+    })
+  })
+  expect(readings).toBeGreaterThan(3)
+  expect(wakes).toBe(readings)
+})

@@ -5,7 +5,7 @@ import { answeredMiddle, answeredTail, resultHead, resultIdPrefix, unansweredTai
 import { rangesOf, type Range, type ShardLease } from '../domain/shard.ts'
 import { noSums, type Sums } from '../domain/usage.ts'
 import { makeSink } from './sink.ts'
-import { openWindow } from './window.ts'
+import { openWindow, type Stretch } from './window.ts'
 
 /** A line of a held shard. */
 export interface Line extends Sendable {
@@ -13,6 +13,8 @@ export interface Line extends Sendable {
   readonly ordinal: number
   readonly customId: Buffer
   readonly shard: HeldShard
+  /** Where its bytes lie. */
+  readonly stretch: Stretch
 }
 
 /** Results that are not in a checkpoint yet, as they go into a segment. */
@@ -42,7 +44,7 @@ export interface HeldShard {
   readonly bufferedSince: number | null
   take(): Line | undefined
   settle(ending: Ending, line: Line): void
-  stopped(): void
+  stopped(line: Line): void
   abort(reason: unknown): void
   /** Takes the results that no checkpoint has. They are the caller's until their fate is known. */
   drain(): Drained
@@ -79,11 +81,22 @@ export function holdShard(
   let unsent = lease.lines - before
   let left = unsent
   let out = 0
+  let filling = false
 
+  /** However often it is asked for while it lasts, a reading wakes the lanes once. */
   function fill(): void {
-    window.fill(stop.signal).then(atHand, (error: unknown) => {
-      if (!stop.signal.aborted) failed(error)
-    })
+    if (filling) return
+    filling = true
+    window.fill(stop.signal).then(
+      () => {
+        filling = false
+        atHand()
+      },
+      (error: unknown) => {
+        filling = false
+        if (!stop.signal.aborted) failed(error)
+      },
+    )
   }
 
   if (unsent > 0) fill()
@@ -120,6 +133,7 @@ export function holdShard(
         if (done[mine]) continue
         unsent--
         out++
+        window.stretch.out++
         return {
           body: planned.body,
           signal: stop.signal,
@@ -127,6 +141,7 @@ export function holdShard(
           ordinal: mine,
           customId: planned.customId,
           shard,
+          stretch: window.stretch,
         }
       }
     },
@@ -152,9 +167,11 @@ export function holdShard(
       since ??= monotonic()
       left--
       out--
+      line.stretch.out--
     },
-    stopped() {
+    stopped(line) {
       out--
+      line.stretch.out--
     },
     abort(reason) {
       stop.abort(reason)

@@ -7,7 +7,7 @@ import { leaseOf, plan, planned } from '../../test/support/planned.ts'
 import { BlobMissing, type Blobs } from '../blobs/blobs.ts'
 import { openFolder } from '../blobs/folder.ts'
 import { writePlanHeader } from '../domain/plan-format.ts'
-import { openWindow, type Window } from './window.ts'
+import { openWindow, type Stretch, type Window } from './window.ts'
 
 const mebibyte = 1024 * 1024
 const never = new AbortController().signal
@@ -133,4 +133,34 @@ test('of a plan that is shorter than the row says, what is missing is a failure 
   const window = openWindow(blobs, leaseOf(bytes.length, 2))
   await expect(drain(window)).rejects.toThrow(BlobMissing)
   await expect(drain(window)).rejects.toThrow(BlobMissing)
+})
+
+test('what a line has is not overwritten while it is out; afterwards its memory is used again', async () => {
+  const blobs = await open()
+  const sizes = Array.from({ length: 120 }, (_, i) => 60_000 + (i % 7) * 10_000)
+  const bytes = plan(sizes)
+  await blobs.put('plan', bytes)
+  const memories = async (back: (out: number) => number, pick = (n: number, of: number) => (n * 7) % of): Promise<number> => {
+    const window = openWindow(blobs, leaseOf(bytes.length, sizes.length))
+    const used = new Set<Buffer>()
+    const out: { body: Buffer; was: Buffer; stretch: Stretch }[] = []
+    for (let line = window.next(); line !== null; line = window.next()) {
+      if (line === undefined || window.low) await window.fill(never)
+      if (!line) continue
+      const { stretch } = window
+      stretch.out++
+      used.add(stretch.memory)
+      out.push({ body: line.body, was: Buffer.from(line.body), stretch })
+      for (let n = back(out.length); n > 0; n--) {
+        const one = out.splice(pick(n, out.length), 1)[0]
+        if (one) one.stretch.out--
+      }
+      expect(out.every(({ body, was }) => body.equals(was))).toBe(true)
+    }
+    return used.size
+  }
+  const inOrder = () => 0
+  expect(await memories((out) => (out > 3 ? 1 : 0), inOrder)).toBe(2)
+  expect(await memories((out) => (out > 40 ? 9 : 0))).toBeGreaterThan(2)
+  expect(await memories(() => 0)).toBeGreaterThan(5)
 })
