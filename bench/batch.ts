@@ -1,4 +1,5 @@
-import { openAsBlob } from 'node:fs'
+import { createReadStream } from 'node:fs'
+import { Readable } from 'node:stream'
 import type { Server } from './child.ts'
 
 export interface Seen {
@@ -13,24 +14,30 @@ export async function call<T>(
   server: Server,
   method: string,
   path: string,
-  body?: string | FormData,
+  body?: string | Readable,
   headers: Record<string, string> = {},
 ): Promise<T> {
   const answer = await fetch(`${server.url}/v1${path}`, {
     method,
     headers: { authorization: `Bearer ${server.key}`, ...headers },
-    ...(body === undefined ? {} : { body }),
+    ...(body === undefined ? {} : { body, duplex: 'half' }),
   })
   const json = (await answer.json()) as T
   if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(json)}`)
   return json
 }
 
+/** Streamed: a blob of Node's own (`openAsBlob`) ends at 4 GB. */
 export async function upload(server: Server, path: string): Promise<string> {
-  const form = new FormData()
-  form.set('purpose', 'batch')
-  form.set('file', await openAsBlob(path), 'lines.jsonl')
-  return (await call<{ id: string }>(server, 'POST', '/files', form)).id
+  const boundary = 'nightshift-bench'
+  const part = (name: string) => `--${boundary}\r\ncontent-disposition: form-data; name="${name}"`
+  async function* form(): AsyncGenerator<Buffer> {
+    yield Buffer.from(`${part('purpose')}\r\n\r\nbatch\r\n${part('file')}; filename="lines.jsonl"\r\n\r\n`)
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) yield chunk as Buffer
+    yield Buffer.from(`\r\n--${boundary}--\r\n`)
+  }
+  const type = { 'content-type': `multipart/form-data; boundary=${boundary}` }
+  return (await call<{ id: string }>(server, 'POST', '/files', Readable.from(form()), type)).id
 }
 
 export const create = (server: Server, input: string): Promise<Seen> =>
