@@ -11,7 +11,7 @@ import { noSums } from '../domain/usage.ts'
 import { cancelBatch, findBatch, loadBatch } from './batches.ts'
 import { findCreate, holdCreate, putCreate } from './creates.ts'
 import type { Db } from './db.ts'
-import { outputsOf, reserveOutputs, type OutputName } from './outputs.ts'
+import { outputsOf, reserveOutputs, type ComposeWalk, type OutputName } from './outputs.ts'
 import { publishBatch, type Publication } from './publish.ts'
 import { addCheckpoint, closedShards, finishShard } from './segments.ts'
 import { claimShards, closeShards, doneLines, giveBackShards, openBatches, renewShards } from './shards.ts'
@@ -72,6 +72,23 @@ async function closingShard(db: Db) {
   await cancelBatch(db, project, s.id)
   const walk = await claimCompose(db, 'c', lease, -1)
   return { ...s, fence: walk?.fence ?? 0 }
+}
+
+/** The walk of a batch that was cancelled and is about to be composed. */
+async function cancelledWalk(db: Db, leaseMs = lease): Promise<ComposeWalk> {
+  const batchId = await runningBatch(db, 1)
+  await cancelBatch(db, project, batchId)
+  const walk = await claimCompose(db, 'c', leaseMs, -1)
+  return { projectId: project, batchId, fence: walk?.fence ?? 0, leaseMs }
+}
+const cancelledWith: Publication = {
+  ending: 'cancelled',
+  outputFileId: null,
+  errorFileId: null,
+  sums: noSums,
+  files: [],
+  objects: [],
+  objectsExpireAt: null,
 }
 
 /** A batch with one shard, held by an owner of its own, `o-{id}`. */
@@ -274,8 +291,8 @@ describe.runIf(server)('on PostgreSQL, in all orders of statements', { timeout: 
   test('two batches over one input: each has both names or none', () =>
     inAllOrders({
       prepare: async (db) => {
-        const [a, b] = [await newBatch(db), await newBatch(db)]
-        const key = `in/${a}`
+        const [a, b] = [await cancelledWalk(db), await cancelledWalk(db)]
+        const key = `in/${a.batchId}`
         const names = (['output', 'error'] as const).map((kind): OutputName => ({
           store: 's',
           bucket: 'b',
@@ -287,14 +304,29 @@ describe.runIf(server)('on PostgreSQL, in all orders of statements', { timeout: 
       a:
         ({ a, names }) =>
         (db) =>
-          reserveOutputs(db, project, a, names),
+          reserveOutputs(db, a, names),
       b:
         ({ b, names }) =>
         (db) =>
-          reserveOutputs(db, project, b, names),
+          reserveOutputs(db, b, names),
       after: async (db, { a, b }, first, second) => {
-        expect(first).toBe(!second)
-        expect([(await outputsOf(db, a)).length, (await outputsOf(db, b)).length]).toEqual(first ? [2, 0] : [0, 2])
+        expect([first, second].toSorted()).toEqual(['reserved', 'taken'])
+        const counts = [(await outputsOf(db, a.batchId)).length, (await outputsOf(db, b.batchId)).length]
+        expect(counts).toEqual(first === 'reserved' ? [2, 0] : [0, 2])
+      },
+    }))
+
+  test('a late composer reserves no name for a batch that another has ended', () =>
+    inAllOrders({
+      prepare: (db) => cancelledWalk(db, -1000),
+      a: (walk) => (db) => reserveOutputs(db, walk, [{ store: 's', bucket: 'b', key: walk.batchId, kind: 'output' }]),
+      b: () => async (db) => {
+        const walk = await claimCompose(db, 'b', lease, -1)
+        return walk !== null && publishBatch(db, walk.batch, walk.fence, cancelledWith)
+      },
+      after: async (db, { batchId }, reserved, published) => {
+        if (published) expect(await outputsOf(db, batchId)).toEqual([])
+        else expect(reserved).toBe('reserved')
       },
     }))
 

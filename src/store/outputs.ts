@@ -1,5 +1,6 @@
 import type { BatchId, ProjectId } from '../domain/ids.ts'
 import { intOrNull, text, textOrNull, type Db, type Queries, type Row } from './db.ts'
+import { renewWalk } from './walks.ts'
 
 export type OutputKind = 'output' | 'error'
 
@@ -18,15 +19,26 @@ export type OutputName = Pick<Output, 'store' | 'bucket' | 'key' | 'kind'>
 
 class NotOurs extends Error {}
 
-/** Reserves all of the names, or none. False: one belongs to another batch. Names that this batch has already are kept as they are. */
+/** The right to compose a batch: what is written says its fence. */
+export interface ComposeWalk {
+  readonly projectId: ProjectId
+  readonly batchId: BatchId
+  readonly fence: number
+  readonly leaseMs: number
+}
+
+/**
+ * Reserves all of the names for the walk's batch, or none. 'taken': one belongs to another batch; 'old': the walk's fence is old. Names that the batch has
+ * already are kept as they are. The walk is renewed first, so that whoever takes it over waits for this commit and finds the names.
+ */
 export async function reserveOutputs(
   db: Db,
-  projectId: ProjectId,
-  batchId: BatchId,
+  { projectId, batchId, fence, leaseMs }: ComposeWalk,
   names: readonly OutputName[],
-): Promise<boolean> {
+): Promise<'reserved' | 'taken' | 'old'> {
   try {
-    await db.tx(async (tx) => {
+    return await db.tx(async (tx) => {
+      if (!(await renewWalk(tx, batchId, fence, leaseMs))) return 'old'
       for (const { store, bucket, key, kind } of names) {
         await tx.query(
           `insert into outputs (store, bucket, key, project_id, batch_id, kind) values ($1, $2, $3, $4, $5, $6) on conflict (store, bucket, key) do nothing`,
@@ -39,10 +51,10 @@ export async function reserveOutputs(
         ])
         if (row?.batch_id !== batchId) throw new NotOurs()
       }
+      return 'reserved'
     })
-    return true
   } catch (error) {
-    if (error instanceof NotOurs) return false
+    if (error instanceof NotOurs) return 'taken'
     throw error
   }
 }

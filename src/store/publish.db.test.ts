@@ -7,7 +7,7 @@ import { noSums } from '../domain/usage.ts'
 import { cancelBatch, findBatch, listBatches, loadBatch } from './batches.ts'
 import type { Db } from './db.ts'
 import { findFile, type StoredFile } from './files.ts'
-import { outputsOf, reserveOutputs, type OutputName } from './outputs.ts'
+import { outputsOf, reserveOutputs, type ComposeWalk, type OutputName } from './outputs.ts'
 import { publishBatch, type Publication } from './publish.ts'
 import { finishShard } from './segments.ts'
 import { claimShards, openBatches } from './shards.ts'
@@ -128,13 +128,30 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
     expect(second).toMatchObject({ fence: first!.fence + 1, troubleSince: expect.any(Number) as number })
   })
 
+  /** The walk of a batch that was cancelled and is about to be composed. */
+  async function composeWalk(db: Db): Promise<ComposeWalk> {
+    const batchId = await runningBatch(db, 1)
+    await cancelBatch(db, project, batchId)
+    const walk = await claimCompose(db, 'a', lease, -1)
+    return { projectId: project, batchId, fence: walk!.fence, leaseMs: lease }
+  }
+
   test('names of results belong to the first who reserves them, both or none', async () => {
     await using db = await open()
-    const [a, b] = [await newBatch(db), await newBatch(db)]
-    expect(await reserveOutputs(db, project, a, [name('x-error', 'error')])).toBe(true)
-    expect(await reserveOutputs(db, project, b, [name('x-output'), name('x-error', 'error')])).toBe(false)
-    expect(await outputsOf(db, b)).toEqual([])
-    expect(await reserveOutputs(db, project, a, [name('x-output'), name('x-error', 'error')])).toBe(true)
+    const [a, b] = [await composeWalk(db), await composeWalk(db)]
+    expect(await reserveOutputs(db, a, [name('x-error', 'error')])).toBe('reserved')
+    expect(await reserveOutputs(db, b, [name('x-output'), name('x-error', 'error')])).toBe('taken')
+    expect(await outputsOf(db, b.batchId)).toEqual([])
+    expect(await reserveOutputs(db, a, [name('x-output'), name('x-error', 'error')])).toBe('reserved')
+  })
+
+  test('a composer whose walk was taken over reserves nothing', async () => {
+    await using db = await open()
+    const late = await composeWalk(db)
+    await giveBackWalk(db, late.batchId, late.fence, 0, null)
+    expect((await claimCompose(db, 'b', lease, -1))?.fence).toBe(late.fence + 1)
+    expect(await reserveOutputs(db, late, [name('y-output')])).toBe('old')
+    expect(await outputsOf(db, late.batchId)).toEqual([])
   })
 
   test('a batch of another project is not found, not listed and not cancelled', async () => {

@@ -60,7 +60,9 @@ export async function composeObjects(
   throw new Error(`both ${plain.output.key} and ${withId.output.key} are taken by objects that this batch did not write`)
 
   async function placePair(pair: Pair): Promise<'placed' | 'taken' | 'old'> {
-    if (!(await reserveOutputs(db, batch.projectId, batch.id, [pair.output, pair.error]))) return 'taken'
+    const walk = { projectId: batch.projectId, batchId: batch.id, fence, leaseMs: settings.leaseMs }
+    const reserved = await reserveOutputs(db, walk, [pair.output, pair.error])
+    if (reserved !== 'reserved') return reserved
     const rows = await outputsOf(db, batch.id)
     if (!(await renewWalk(db, batch.id, fence, settings.leaseMs))) return 'old' // NOTE: asked behind the reading: no other composer had written there
     const mine = (kind: Kind) => rows.find((o) => o.kind === kind && o.key === pair[kind].key) ?? null

@@ -175,7 +175,7 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     await cancelBatch(db, projectId, batchId)
     const { fence } = (await claimCompose(db, 'w', minute, 0))!
     const objects = keys.map((key): OutputName => ({ store: `folder:${folder}`, bucket: 'b', key, kind: 'output' }))
-    await reserveOutputs(db, projectId, batchId, objects)
+    await reserveOutputs(db, { projectId, batchId, fence, leaseMs: minute }, objects)
     for (const name of objects) {
       const staged = await bucket.stage(name.key, batchId, Buffer.from('ours'))
       await recordStaged(db, { batchId, fence }, name, staged)

@@ -29,8 +29,8 @@ export function checkLeaving(key: string, { world: { ledger, database, time, ste
 }
 
 /**
- * I9: what the workers have open at a backend, all together. TODO: in worlds where a worker may be cut off too, once a claim that has lapsed over calls that are
- * open is settled as one that has no room left (domain/slots.ts): what was sent in the last second must then be within the ceiling.
+ * I9: what the workers have open at a backend, all together. Only in worlds where all of them renew: of one that was cut off for longer than its lease the calls
+ * stay open, as those of a dead one do, while others have its slots.
  */
 export function checkCalls({ url, calls }: SimBackend, own: number, { world, who }: Sending): void {
   const { ledger, allRenew, dispatch } = world

@@ -7,7 +7,6 @@ import type { Bug } from './bugs.ts'
 import type { Chance } from '../support/chance.ts'
 import type { Ledger } from './ledger.ts'
 import { beginLife, type Life } from './life.ts'
-import { mended } from './mends.ts'
 import type { Profile } from './profile.ts'
 import type { SimBackend } from './sim-backend.ts'
 import { blobsOf, type BlobStore } from './sim-blobs.ts'
@@ -77,7 +76,7 @@ export function beginProcess(world: World, name: string): Process {
     return bug?.blobs?.(its, life) ?? its
   }
   const draws = chance.fork('draws')
-  const db = world.database.open(life, trip, (text) => mended(bug?.sql?.(text) ?? text))
+  const db = world.database.open(life, trip, (text) => bug?.sql?.(text) ?? text)
   return {
     life,
     db: bug?.db?.(db) ?? db,
