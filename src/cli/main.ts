@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { simulateDefaults, simulateHelp, version } from '../app.ts'
 import { create } from './create.ts'
 import { demo } from './demo.ts'
@@ -77,12 +77,19 @@ ofServer(add('create <file>', 'a batch from a file, or from an address such as s
   .option('--watch', 'follow it to its end')
   .option('--metadata <name=value>', 'may be given again', (pair: string, all: string[] = []) => [...all, pair])
   .action(act((t, f, [input = '']) => create(t, client(f), input, f)))
+function pageLimit(text: string): number {
+  const limit = Number(text)
+  if (!Number.isInteger(limit) || limit < 1 || limit > 100) throw new InvalidArgumentError('It is a whole number from 1 to 100.')
+  return limit
+}
 ofServer(
-  add('list', 'batches, newest first').option('--limit <n>', 'how many', '20').option('--after <id>', 'older than this one'),
+  add('list', 'batches, newest first')
+    .option('--limit <n>', 'how many, 1 to 100', pageLimit, 20)
+    .option('--after <id>', 'older than this one'),
 ).action(
   act(async (t, f) => {
     const page = await client(f).listBatches({
-      limit: Number(f.limit),
+      limit: f.limit as number,
       ...(typeof f.after === 'string' ? { after: f.after } : {}),
     })
     const row = (b: (typeof page.data)[number]) => [

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { addKey, addProject, checkGrants, openStore, showBuckets, showKeys, showProjects, withdrawKey } from '../app.ts'
 import type { Settings } from '../config.ts'
@@ -6,7 +7,16 @@ import { exit, Failure, type Exit } from './failure.ts'
 import { table, when, type Terminal } from './terminal.ts'
 
 /** The operator's commands work on the database of the data folder, beside a running server. */
-async function inStore<T>(settings: Settings, work: (db: Awaited<ReturnType<typeof openStore>>) => Promise<T>): Promise<T> {
+async function inStore<T>(
+  settings: Settings,
+  work: (db: Awaited<ReturnType<typeof openStore>>) => Promise<T>,
+  mayMake = false,
+): Promise<T> {
+  if (!mayMake && settings.database === '' && !existsSync(resolve(settings.data)))
+    throw new Failure(
+      `There is no data folder ${resolve(settings.data)}: give the one of your server with --data, or start "nightshift serve", which makes it.`,
+      exit.usage,
+    )
   const db = await openStore(settings)
   try {
     return await work(db)
@@ -34,18 +44,22 @@ export const listProjects = (t: Terminal, s: Settings): Promise<Exit> =>
   })
 
 export const createProject = (t: Terminal, s: Settings, name: string): Promise<Exit> =>
-  inStore(s, async (db) => {
-    const made = await addProject(db, resolve(s.data), name)
-    if (!made) throw new Failure(`There is a project '${name}' already.`)
-    return show(
-      t,
-      [
-        ['ID', 'NAME', 'BUCKET'],
-        [made.id, made.name, made.isDefault ? 'default' : made.id],
-      ],
-      made,
-    )
-  })
+  inStore(
+    s,
+    async (db) => {
+      const made = await addProject(db, resolve(s.data), name)
+      if (!made) throw new Failure(`There is a project '${name}' already.`)
+      return show(
+        t,
+        [
+          ['ID', 'NAME', 'BUCKET'],
+          [made.id, made.name, made.isDefault ? 'default' : made.id],
+        ],
+        made,
+      )
+    },
+    true,
+  )
 
 export const listKeys = (t: Terminal, s: Settings, project: string | undefined): Promise<Exit> =>
   inStore(s, async (db) => {

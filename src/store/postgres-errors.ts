@@ -14,8 +14,11 @@ export const isOfConnection = (error: unknown): error is Error =>
     ? /^(08|57P0|25P0[34])/.test(codeOf(error))
     : /connect|timeout|terminated|queryable/i.test(error.message) || codeOf(error) !== '')
 
-/** https://www.postgresql.org/docs/15/errcodes-appendix.html. No message of the driver is passed on: it may hold what a user wrote. */
-export function translateError(error: unknown): unknown {
+/**
+ * https://www.postgresql.org/docs/15/errcodes-appendix.html. No message of the driver is passed on: it may hold what a user wrote. `place`: host and port, for
+ * the operator; the API tells its callers nothing of it.
+ */
+export function translateError(error: unknown, place: string): unknown {
   const code = codeOf(error)
   const away = (why: string) => new DbUnavailable(why, { cause: error })
   if (error instanceof pg.DatabaseError) {
@@ -28,6 +31,9 @@ export function translateError(error: unknown): unknown {
     if (/^(08|53|57|58|25P0|40|55P03|XX)/.test(code)) return away(`the database cannot answer now (${code})`)
     return error
   }
-  if (isOfConnection(error)) return away(`the database cannot be reached (${code || 'the connection broke'})`)
+  if (isOfConnection(error))
+    return away(
+      `the database at ${place} cannot be reached (${code || 'the connection broke'}): see whether it runs and takes connections from here, and check the address of --database`,
+    )
   return error
 }

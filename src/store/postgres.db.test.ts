@@ -113,7 +113,7 @@ describe.runIf(server)('on PostgreSQL', () => {
     expect(String(failure)).toMatch(/no such database/)
     wrong.port = '1'
     const away = await openDatabase({ folder: '', url: wrong.href, clock: systemClock }).catch((error: unknown) => error)
-    expect(String(away)).toMatch(/cannot be reached \(ECONNREFUSED\)/)
+    expect(String(away)).toMatch(/the database at \S+:1 cannot be reached \(ECONNREFUSED\): .* --database/)
     expect(String(failure) + String(away)).not.toContain('sesame')
   })
 })

@@ -42,6 +42,8 @@ export function openPostgres(url: string, { clock, random = Math.random, connect
     (sql, values) => query(sql, values),
     clock,
   )
+  const { host, port } = new pg.Client(config) // NOTE: as the driver understands the address, its defaults and variables included
+  const place = host.startsWith('/') ? host : `${host}:${port}`
   const known = new Map<string, string>()
   /** What the driver threw. All else that ends a transaction is the caller's own, and none of our business. */
   const thrown = new WeakSet<object>()
@@ -77,7 +79,7 @@ export function openPostgres(url: string, { clock, random = Math.random, connect
         return await work()
       } catch (error) {
         if (!(error instanceof Error && thrown.has(error))) throw error
-        if (!isConflict(error) || failures >= conflictTries) throw translateError(error)
+        if (!isConflict(error) || failures >= conflictTries) throw translateError(error, place)
         await clock.sleep(backoffMs(failures, conflictPause, random))
       }
     }

@@ -106,3 +106,25 @@ test.concurrent('backends list asks each of them, and ends with 1 if one does no
     { url: simulator.url, told: { kind: 'models', models: ['a', 'b'] } },
   ])
 })
+
+test.concurrent('a data folder that is not there is told, and not made', async () => {
+  await using folder = await open()
+  for (const command of [
+    ['keys', 'list'],
+    ['keys', 'create'],
+    ['projects', 'list'],
+    ['buckets', 'list'],
+  ]) {
+    const { code, err } = await folder.night(...command, '--data', 'nightshift-dat')
+    expect([code, err]).toEqual([2, expect.stringContaining('There is no data folder') as string])
+  }
+  await expect(stat(folder.in('nightshift-dat'))).rejects.toThrow('ENOENT')
+})
+
+test.concurrent('a limit that is no number is wrong usage', async () => {
+  await using folder = await open()
+  for (const limit of ['abc', '0', '101', '1.5']) {
+    const { code, err } = await folder.night('list', '--limit', limit)
+    expect([code, err]).toEqual([2, expect.stringContaining('It is a whole number from 1 to 100.') as string])
+  }
+})
