@@ -3,11 +3,10 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { cpuMicrosOf } from './cpu.ts'
 
-export interface Server extends AsyncDisposable {
-  readonly url: string
-  readonly key: string
-  readonly data: string
+/** A process of Nightshift. */
+export interface Process extends AsyncDisposable {
   readonly pid: number
   /** Microseconds of CPU so far. */
   cpuMicros(): number
@@ -19,20 +18,19 @@ export interface Server extends AsyncDisposable {
   kill(signal: NodeJS.Signals): Promise<void>
 }
 
-const home = new URL('..', import.meta.url)
-const ticksASecond = 100
+export interface Server extends Process {
+  readonly url: string
+  readonly key: string
+  readonly data: string
+}
 
-export async function startServer(
-  flags: readonly string[],
-  data = mkdtempSync(join(tmpdir(), 'nightshift-bench-')),
-): Promise<Server> {
-  const child = spawn(
-    process.execPath,
-    [new URL('dist/cli/main.js', home).pathname, 'serve', '--data', data, '--port', '0', '--log-level', 'warn', ...flags],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
-  )
-  const url = await said(child, /listens on (\S+)/)
-  const { key } = JSON.parse(readFileSync(join(data, 'credentials.json'), 'utf8')) as { key: string }
+const home = new URL('..', import.meta.url)
+
+async function startProcess(args: readonly string[], says: RegExp): Promise<Process & { readonly said: string }> {
+  const child = spawn(process.execPath, [new URL('dist/cli/main.js', home).pathname, ...args, '--log-level', 'warn'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const saying = await said(child, says)
   const pid = child.pid ?? 0
   const proc = (file: string) => readFileSync(`/proc/${pid}/${file}`, 'utf8')
   const status = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(proc('status'))?.[1] ?? 0) * 1024
@@ -43,26 +41,37 @@ export async function startServer(
       child.kill(signal)
     })
   return {
-    url,
-    key,
-    data,
+    said: saying,
     pid,
     kill,
-    cpuMicros() {
-      const fields = proc('stat')
-        .slice(proc('stat').lastIndexOf(')') + 2)
-        .split(' ')
-      return ((Number(fields[11]) + Number(fields[12])) * 1e6) / ticksASecond
-    },
+    cpuMicros: () => cpuMicrosOf(pid),
     rssBytes: () => status('VmRSS'),
     peakBytes: () => status('VmHWM'),
     writtenBytes: () => Number(/write_bytes: (\d+)/.exec(proc('io'))?.[1] ?? 0),
+    [Symbol.asyncDispose]: () => kill('SIGTERM'),
+  }
+}
+
+export async function startServer(
+  flags: readonly string[],
+  data = mkdtempSync(join(tmpdir(), 'nightshift-bench-')),
+): Promise<Server> {
+  const server = await startProcess(['serve', '--data', data, '--port', '0', ...flags], /listens on (\S+)/)
+  const { key } = JSON.parse(readFileSync(join(data, 'credentials.json'), 'utf8')) as { key: string }
+  return {
+    ...server,
+    url: server.said,
+    key,
+    data,
     async [Symbol.asyncDispose]() {
-      await kill('SIGTERM')
+      await server.kill('SIGTERM')
       rmSync(data, { recursive: true, force: true })
     },
   }
 }
+
+export const startWorker = (flags: readonly string[]): Promise<Process> =>
+  startProcess(['worker', ...flags], /(The worker works)/)
 
 /** Waits for what a child says of itself. */
 export function said(child: ChildProcess, what: RegExp): Promise<string> {

@@ -28,9 +28,12 @@ export async function fileOf(count: number, bytes: number): Promise<string> {
   return path
 }
 
-/** nginx answers everything with the one answer, so its model is named in the settings. */
-export function configFor(url: string): string {
+/** A settings file. */
+export function writeConfig(text: string): string {
   const path = join(folder, 'nightshift.yaml')
-  writeFileSync(path, `backends:\n  - url: ${url}\n    models: [sim]\n`)
+  writeFileSync(path, text)
   return path
 }
+
+/** nginx answers everything with the one answer, so its model is named in the settings. */
+export const configFor = (url: string): string => writeConfig(`backends:\n  - url: ${url}\n    models: [sim]\n`)
