@@ -195,5 +195,6 @@ const workerSettings = (s: Settings, fleet: boolean): WorkerParts['settings'] =>
   graceMs: s.grace,
   suffixes: { output: s.suffixOutput, error: s.suffixError },
   outputFileMs: s.fileExpiry,
+  keepBatchesMs: s.keepBatches,
   fleet,
 })

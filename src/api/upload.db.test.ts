@@ -50,7 +50,10 @@ async function open(openDb: OpenDb) {
     await real[Symbol.asyncDispose]()
     await rm(home, { recursive: true, force: true })
   })
-  const janitor = makeJanitor({ db: real, files, scratch, openBucket, clock, log: silentLog, events, random: () => 0.5 })
+  const janitor = makeJanitor({
+    ...{ db: real, files, scratch, openBucket, clock, log: silentLog, events, random: () => 0.5 },
+    settings: { keepBatchesMs: 0 },
+  })
   const headers = { authorization: `Bearer ${secret}`, 'content-type': 'multipart/form-data; boundary=x' }
   const blobs = async () => {
     const names = []

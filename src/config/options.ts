@@ -99,6 +99,10 @@ export const options = {
   suffixOutput: text('outputs.suffixOutput', '-output.jsonl', 'Ending of the name of an output object'),
   suffixError: text('outputs.suffixError', '-error.jsonl', 'Ending of the name of an error object'),
   fileExpiry: time('outputs.fileExpiry', 30 * 86_400_000, 'How long uploads and output files are kept'),
+  keepBatches: {
+    ...time('batches.keep', 0, 'How long batches that have ended are listed'),
+    show: (ms: number) => (ms === 0 ? 'for good' : formatTime(ms)),
+  },
   logLevel: text('log.level', 'info', 'What is logged', ['debug', 'info', 'warn', 'error', 'silent']),
 } satisfies Record<string, Option<never> | Option<string> | Option<number> | Option<readonly string[]>>
 

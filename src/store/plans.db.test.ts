@@ -10,7 +10,7 @@ import { expiredOutputs, outputsOf } from './outputs.ts'
 import { closedShards, resultSizes } from './segments.ts'
 import { openPostgres } from './postgres.ts'
 import { claimShards, openBatches, openModels, renewShards, stoppedBatches, type OpenBatch } from './shards.ts'
-import { batchesToSweep } from './sweeps.ts'
+import { batchesToSweep, pruneBatches } from './sweeps.ts'
 import { renewUploads, takeLapsedUploads } from './uploads.ts'
 import { cancelledAmong, claimCompose, claimPlan, listTroubles, takeOver } from './walks.ts'
 
@@ -55,6 +55,7 @@ async function askAll(db: Db, seen: Db): Promise<void> {
   await outputsOf(seen, id)
   await expiredOutputs(seen, 10)
   await pruneCreates(seen, 0, 10)
+  await pruneBatches(seen, 0, 10)
   await takeOver(seen)
 }
 

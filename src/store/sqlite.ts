@@ -4,7 +4,14 @@ import { DbFull, DbUnavailable, type Db, type Queries, type Row, type Value } fr
 import { makeHints } from './hints.ts'
 import { translate, type Dialect } from './tokens.ts'
 
-const dialect: Dialect = { nowSql: null, skipLocked: '', lock: (name) => name, declare: (ddl) => ddl, parameter: '?' }
+/** NOTE: storage is set for PostgreSQL alone. */
+const dialect: Dialect = {
+  nowSql: null,
+  skipLocked: '',
+  lock: (name) => name,
+  declare: (ddl) => (ddl.startsWith('alter') ? 'select 1' : ddl),
+  parameter: '?',
+}
 /** The driver is synchronous: while it waits for another process's lock, the whole event loop does. So it waits this long and we go on waiting without it. */
 const busyMs = 20
 const busyPauseMs = 15

@@ -29,3 +29,20 @@ export function markSwept(db: Db, id: BatchId, againMs: number): Promise<void> {
     ])
   })
 }
+
+/** Forgets batches that have ended, and were swept for the last time, so long ago, but for those whose objects are still to expire. Their objects stay. How many. */
+export function pruneBatches(db: Db, keptMs: number, limit: number): Promise<number> {
+  return db.tx(async (tx) => {
+    const rows = await tx.query(
+      `select id from batches b where sweeps >= 2 and sweep_at <= {now} - $1
+         and not exists (select 1 from outputs o where o.batch_id = b.id and o.expires_at is not null)
+       order by sweep_at limit $2`,
+      [keptMs, limit],
+    )
+    for (const row of rows) {
+      await tx.query(`delete from outputs where batch_id = $1`, [text(row, 'id')])
+      await tx.query(`delete from batches where id = $1`, [text(row, 'id')])
+    }
+    return rows.length
+  })
+}

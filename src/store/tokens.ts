@@ -5,7 +5,7 @@ export interface Dialect {
   readonly skipLocked: string
   /** An expression that waits until this transaction alone holds the name that a parameter gives, and holds it to the transaction's end. */
   readonly lock: (parameter: string) => string
-  /** How columns are declared, where that is not as the schema writes it. */
+  /** How columns and storage are declared, where that is not as the schema writes it. */
   readonly declare: (ddl: string) => string
   /** What stands before a parameter's number. NOTE: SQLite takes `$2` for a name and numbers names as they first appear; `?2` is the second value. */
   readonly parameter: '$' | '?'
@@ -19,7 +19,7 @@ export interface Statement {
 
 export function translate(sql: string, values: number, { nowSql, skipLocked, lock, declare, parameter }: Dialect): Statement {
   const needsNow = nowSql === null && sql.includes('{now}')
-  const plain = (sql.startsWith('create table') ? declare(sql) : sql)
+  const plain = (/^(create|alter) table/.test(sql) ? declare(sql) : sql)
     .replaceAll('{now}', nowSql ?? `$${values + 1}`)
     .replaceAll('{for update skip locked}', skipLocked)
     .replaceAll(/\{lock (\$\d+)\}/g, (_, name: string) => lock(name))

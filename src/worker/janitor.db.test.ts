@@ -46,7 +46,10 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     })
     const [files, scratch] = [openFolder(join(home, 'files')), openFolder(join(home, 'scratch'))]
     const events = makeEvents({ log: silentLog, metrics: makeMetrics() })
-    const janitor = makeJanitor({ db, files, scratch, openBucket, clock, log: silentLog, events, random: () => 0.5 })
+    const janitor = makeJanitor({
+      ...{ db, files, scratch, openBucket, clock, log: silentLog, events, random: () => 0.5 },
+      settings: { keepBatchesMs: 5 * hour },
+    })
     const step = () => janitor.step(never)
     const put = (blobs: Blobs, ...all: string[]) => Promise.all(all.map((name) => blobs.put(name, Buffer.from(name))))
     const upload = (blob: string, leaseMs: number, owner = 'o') => announceUpload(db, { blob, owner, leaseMs })
@@ -247,5 +250,38 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     await parts.clock.advance(1)
     await parts.step()
     expect([await closed.read('a'), await closed.rows()]).toEqual([null, []])
+  })
+
+  test('a batch that ended long ago is forgotten, but not before its objects have expired', async () => {
+    const opened = await open()
+    const { db, clock, step } = opened
+    const kept = await published(opened, ['a-output.jsonl'])
+    await db.query(`update outputs set expires_at = $1`, [clock.now() + 8 * hour])
+    const plain = await runningBatch(db, 1, { createdAt: clock.now() })
+    await cancelBatch(db, project, plain)
+    const walk = (await claimCompose(db, 'w', minute, 0))!
+    const nothing = {
+      ending: 'cancelled',
+      outputFileId: null,
+      errorFileId: null,
+      sums: noSums,
+      files: [],
+      objects: [],
+      objectsExpireAt: null,
+    } as const
+    expect(await publishBatch(db, walk.batch, walk.fence, nothing)).toBe(true)
+    await step()
+    await clock.advance(hour + 1)
+    await step()
+    await clock.advance(5 * hour)
+    await step()
+    expect(await loadBatch(db, plain)).not.toBeNull()
+    await clock.advance(hour + 1)
+    await step()
+    expect([await loadBatch(db, plain), await loadBatch(db, kept.batchId)]).toEqual([null, expect.anything()])
+    await clock.advance(hour)
+    await step()
+    await step()
+    expect(await loadBatch(db, kept.batchId)).toBeNull()
   })
 })

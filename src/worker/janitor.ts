@@ -9,7 +9,7 @@ import { listGrants } from '../store/buckets.ts'
 import { pruneCreates } from '../store/creates.ts'
 import { blobInUse, deleteExpiredFile, expiredFiles } from '../store/files.ts'
 import { expiredOutputs, forgetOutput, postponeExpiry } from '../store/outputs.ts'
-import { batchesToSweep, markSwept } from '../store/sweeps.ts'
+import { batchesToSweep, markSwept, pruneBatches } from '../store/sweeps.ts'
 import { announceUpload, dropUpload, takeLapsedUploads } from '../store/uploads.ts'
 import { discardLeft } from './input.ts'
 import { scratchPrefix } from './names.ts'
@@ -22,7 +22,9 @@ const createsKeptMs = 24 * 3_600_000
 const temporaryMs = 3_600_000
 const temporaryEveryMs = 600_000
 
-type JanitorParts = Pick<WorkerParts, 'db' | 'files' | 'scratch' | 'openBucket' | 'clock' | 'log' | 'events' | 'random'>
+type JanitorParts = Pick<WorkerParts, 'db' | 'files' | 'scratch' | 'openBucket' | 'clock' | 'log' | 'events' | 'random'> & {
+  readonly settings: Pick<WorkerParts['settings'], 'keepBatchesMs'>
+}
 
 export interface Janitor {
   /** One round over everything. How many things it removed. */
@@ -31,7 +33,7 @@ export interface Janitor {
 }
 
 export function makeJanitor(parts: JanitorParts): Janitor {
-  const { db, files, scratch, openBucket, clock, log, events } = parts
+  const { db, files, scratch, openBucket, clock, log, events, settings } = parts
   let temporarySweptAt = -Infinity
 
   async function sweepScratch(signal: AbortSignal): Promise<number> {
@@ -98,7 +100,7 @@ export function makeJanitor(parts: JanitorParts): Janitor {
 
   async function prune(): Promise<number> {
     await pruneCreates(db, createsKeptMs, 1000)
-    return 0
+    return settings.keepBatchesMs > 0 ? pruneBatches(db, settings.keepBatchesMs, atOnce) : 0
   }
 
   async function step(signal: AbortSignal): Promise<number> {

@@ -49,6 +49,8 @@ export interface WorkerSettings {
   readonly suffixes: { readonly output: string; readonly error: string }
   /** How long output files are kept. */
   readonly outputFileMs: number
+  /** How long batches that have ended are kept; 0: for good. */
+  readonly keepBatchesMs: number
   /** Are there, or could there be, other workers on this database? Then slots are claimed, and shards of a small batch cut for all. */
   readonly fleet: boolean
 }

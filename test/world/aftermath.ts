@@ -16,7 +16,7 @@ export async function endWorld(world: World, fleet: Fleet, clients: readonly Cli
   await time.run(() => false, time.now + stoppedWithinMs)
   for (const worker of fleet.workers)
     if (worker?.life.alive && !worker.over) ledger.wrong('I11', `${worker.life.name} was stopped and does not end`)
-  const janitor = makeJanitor(beginProcess(world, 'j'))
+  const janitor = makeJanitor({ ...beginProcess(world, 'j'), settings: { keepBatchesMs: 0 } })
   for (let round = 0; round < 3; round++) {
     await time.run(() => false, time.now + hoursMs)
     let over = false

@@ -40,6 +40,7 @@ export function drawSettings(chance: Chance): Setup {
       graceMs: chance.pick([1000, 5000]),
       suffixes: { output: '-output.jsonl', error: '-error.jsonl' },
       outputFileMs: 30 * 86_400_000,
+      keepBatchesMs: 0,
       fleet: count > 1,
     },
     dispatch: {
