@@ -51,7 +51,14 @@ async function open(openDb: OpenDb) {
     await rm(home, { recursive: true, force: true })
   })
   const janitor = makeJanitor({
-    ...{ db: real, files, scratch, openBucket, clock, log: silentLog, events, random: () => 0.5 },
+    db: real,
+    files,
+    scratch,
+    openBucket,
+    clock,
+    log: silentLog,
+    events,
+    random: () => 0.5,
     settings: { keepBatchesMs: 0 },
   })
   const headers = { authorization: `Bearer ${secret}`, 'content-type': 'multipart/form-data; boundary=x' }

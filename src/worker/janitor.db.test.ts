@@ -47,7 +47,14 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     const [files, scratch] = [openFolder(join(home, 'files')), openFolder(join(home, 'scratch'))]
     const events = makeEvents({ log: silentLog, metrics: makeMetrics() })
     const janitor = makeJanitor({
-      ...{ db, files, scratch, openBucket, clock, log: silentLog, events, random: () => 0.5 },
+      db,
+      files,
+      scratch,
+      openBucket,
+      clock,
+      log: silentLog,
+      events,
+      random: () => 0.5,
       settings: { keepBatchesMs: 5 * hour },
     })
     const step = () => janitor.step(never)
