@@ -39,7 +39,7 @@ async function throughput(): Promise<void> {
 
 async function slow(): Promise<void> {
   for (const [open, count] of [
-    [64, 6400],
+    [64, 25_600],
     [256, 20_000],
   ] as const) {
     await using mock = await startBackend({ delayMs: 50, slots: 0 })
@@ -74,7 +74,7 @@ async function overload(): Promise<void> {
 }
 
 async function flying(): Promise<void> {
-  const [count, open] = [50_000, 10_000]
+  const [count, open] = [150_000, 10_000]
   await using mock = await startBackend({ delayMs: 2000, slots: 0 })
   await using server = await startServer([
     '--backend',
@@ -83,6 +83,8 @@ async function flying(): Promise<void> {
     String(open),
     '--start-in-flight',
     String(open),
+    '--max-batch-lines',
+    String(count),
   ])
   const file = await upload(server, await fileOf(count, 330))
   const before = server.rssBytes()

@@ -12,9 +12,9 @@ const dialect: Dialect = {
   declare: (ddl) => (ddl.startsWith('alter') ? 'select 1' : ddl),
   parameter: '?',
 }
-/** The driver is synchronous: while it waits for another process's lock, the whole event loop does. So it waits this long and we go on waiting without it. */
-const busyMs = 20
-const busyPauseMs = 15
+/** The driver is synchronous: while it waits for another process's lock, the whole event loop does. So it does not wait, and we do: a commit takes a millisecond or two. */
+const busyMs = 0
+const busyPauseMs = 2
 const giveUpMs = 10_000
 const preparedAtMost = 300
 
