@@ -35,6 +35,16 @@ test('a claim that lapsed over open calls has no room for more while others have
   expect(settle(1, { owner: 'a', cap: 0, inFlight: 1, wanted: 1 }, others)).toEqual({ granted: 1, cap: 0 })
 })
 
+test('who has a slot and lines for it keeps one: nobody holds shards without', () => {
+  fc.assert(
+    fc.property(fc.nat(20), claims, (more, list) => {
+      const shares = shareOut(sum(list.map((c) => c.granted)) + more, list)
+      for (const { owner, granted, wanted } of list)
+        if (granted > 0 && wanted > 0) expect(shares.get(owner)).toBeGreaterThanOrEqual(1)
+    }),
+  )
+})
+
 interface Worker {
   cap: number
   granted: number

@@ -105,7 +105,7 @@ export interface Befallen {
   readonly how: string
 }
 
-/** Two series of disasters at once, until the signal. Each kind has happened at most once at any time. */
+/** Two series of disasters at once, until the signal; of each kind (a worker, the way to PostgreSQL, ...) one at a time. */
 export async function befall(fleet: Fleet, chance: Chance, signal: AbortSignal): Promise<Befallen[]> {
   const story: Befallen[] = []
   const under = new Set<string>()
