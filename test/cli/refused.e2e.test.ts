@@ -41,6 +41,7 @@ test.concurrent('a second server on a data folder is refused and told who has it
 test.concurrent('a database of a newer version is refused by serve, named by doctor, and left as it is', async () => {
   await using folder = await openFolder()
   const data = folder.in('data')
+  await mkdir(data)
   expect((await run(['projects', 'list', '--data', data])).code).toBe(0)
   const path = join(data, 'nightshift.db')
   inDatabase(path, (db) => db.prepare('insert into migrations (number, applied_at) values (99, 0)').run())
