@@ -1,7 +1,15 @@
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { Worker } from 'node:worker_threads'
+import { expect, onTestFinished, test } from 'vitest'
 import { databases } from '../../test/support/databases.ts'
+import { systemClock } from '../kit/clock.ts'
 import { text, type Db } from './db.ts'
+import { openSqlite } from './sqlite.ts'
 
 const open = async (): Promise<Db> => (await databases.sqlite?.()) as Db
 const put = 'insert into uploads (blob, owner, renewed_until) values ($1, $2, 0)'
@@ -41,4 +49,27 @@ test('what is asked while a transaction is open comes after it, and a failed one
   expect(await between).toEqual(['a', 'b'])
   await expect(failing).rejects.toThrow('changed its mind')
   expect(await all(db)).toEqual(['a', 'b'])
+})
+
+/** Another process has the file for itself, as one that is leaving has, and lets go of it after a while. */
+const holder = `
+  const { workerData, parentPort } = require('node:worker_threads')
+  const Database = require(workerData.driver)
+  const db = new Database(workerData.path)
+  db.exec('pragma locking_mode = exclusive; begin exclusive')
+  parentPort.postMessage('held')
+  setTimeout(() => { db.exec('commit'); db.close() }, 300)`
+
+test('a database that is locked for a moment is opened when it is free', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'nightshift-sqlite-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const path = join(folder, 'a.db')
+  await openSqlite(path, systemClock)[Symbol.asyncDispose]()
+  const driver = createRequire(import.meta.url).resolve('libsql')
+  const thread = new Worker(holder, { eval: true, workerData: { path, driver } })
+  const gone = once(thread, 'exit')
+  await once(thread, 'message')
+  await using db = openSqlite(path, systemClock)
+  await db.query('create table t (a bigint)')
+  await gone
 })

@@ -13,8 +13,9 @@ const dialect: Dialect = {
   parameter: '?',
 }
 /** The driver is synchronous: while it waits for another process's lock, the whole event loop does. So it does not wait, and we do: a commit takes a millisecond or two. */
-const busyMs = 0
 const busyPauseMs = 2
+/** At the opening nothing else runs yet. The lock may be that of a process which is just leaving, or has died and left what must be recovered. */
+const openingMs = 5_000
 const giveUpMs = 10_000
 const preparedAtMost = 300
 
@@ -128,10 +129,11 @@ async function withinTheTurn<T>(work: Promise<T>): Promise<T> {
 
 export function connect(path: string): Database.Database {
   try {
-    const connection = new Database(path, { timeout: busyMs })
+    const connection = new Database(path, { timeout: openingMs })
     connection.pragma('journal_mode = WAL')
     connection.pragma('synchronous = FULL')
     connection.pragma('foreign_keys = ON')
+    connection.pragma('busy_timeout = 0')
     return connection
   } catch (error) {
     if (isBusy(error)) throw translateError(error)
