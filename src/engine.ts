@@ -24,6 +24,7 @@ import { relayed } from './store/hints.ts'
 import { openDatabase } from './store/open.ts'
 import { takeOver } from './store/walks.ts'
 import type { WorkerParts } from './worker/parts.ts'
+import { planFile, randomHash, readerOf } from './worker/plan.ts'
 import { makePlanner } from './worker/planner.ts'
 import { runWorker } from './worker/worker.ts'
 
@@ -105,7 +106,15 @@ export async function openEngine(
     db,
     settings.backends.map((b) => b.url),
   )
-  const planner = makePlanner()
+  const planHash = randomHash(randomBytes)
+  const planner = makePlanner({
+    planHere: (spec, signal) =>
+      planFile(
+        { read: readerOf(spec.input, { openBlobs: () => files, openBucket }), target: scratch, hash: planHash },
+        spec,
+        signal,
+      ),
+  })
   const newUuid = uuids(clock)
   const parts: WorkerParts = {
     db,
@@ -188,6 +197,7 @@ const workerSettings = (s: Settings, fleet: boolean): WorkerParts['settings'] =>
   heldBytes: s.heldBytes,
   shardLines: s.shardLines,
   shardBytes: s.shardBytes,
+  shortBytes: s.shortBytes,
   maxLines: s.maxBatchLines,
   maxFileBytes: s.maxFileBytes,
   maxInputs: s.maxInputs,

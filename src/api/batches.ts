@@ -22,12 +22,12 @@ export function batchRoutes(app: FastifyInstance, parts: ApiParts): void {
       const { caller, body } = request
       checkCreate(parts, body)
       await checkInput(parts, caller, body.input_file_id)
-      const { id, isNew } = await createOnce(parts, request, reply)
-      if (isNew) {
+      const { id, made } = await createOnce(parts, request, reply)
+      if (made) {
         events.batchCreated({ id, projectId: caller.projectId, endpoint: body.endpoint })
         db.hint('plan')
       }
-      const created = await findBatch(db, caller.projectId, id)
+      const created = made ?? (await findBatch(db, caller.projectId, id))
       return created && batchWire(created)
     },
   )

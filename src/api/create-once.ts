@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../auth/caller.ts'
-import { windowMs } from '../domain/batch.ts'
+import { windowMs, type Batch } from '../domain/batch.ts'
 import { clientGone, idempotencyMismatch } from '../domain/errors.ts'
 import type { BatchId } from '../domain/ids.ts'
 import { insertBatch } from '../store/batches.ts'
-import { findCreate, holdCreate, markAnswered, putCreate } from '../store/creates.ts'
+import { bodyMark, findCreate, findUnanswered, holdCreate, markAnswered, putCreate, shareCreate } from '../store/creates.ts'
 import type { ApiParts } from './parts.ts'
 import type { CreateBatchBody } from './schemas.ts'
 
@@ -14,12 +14,12 @@ const idempotentMs = 24 * 3_600_000
 const repeatedMs = 600_000
 const settledMs = 1000
 
-/** Gives the batch's id, and whether this call made it. Looking and inserting are one transaction: two at once make one batch. */
+/** Gives the batch's id, and the batch itself if this call made it. Looking and inserting are one transaction: two at once make one batch. */
 export async function createOnce(
   parts: ApiParts,
   request: FastifyRequest<{ Body: CreateBatchBody }>,
   reply: FastifyReply,
-): Promise<{ id: BatchId; isNew: boolean }> {
+): Promise<{ id: BatchId; made: Batch | null }> {
   const { db, clock, newUuid } = parts
   const { caller, body } = request
   const bodyHash = hashOf(meaningOf(caller, body))
@@ -31,16 +31,20 @@ export async function createOnce(
 
   const now = clock.now()
   const created = await db.tx(async (tx) => {
-    for (const mark of [byKey, byBody]) if (mark !== null) await holdCreate(tx, caller.keyId, mark)
-    const same = byKey === null ? null : await findCreate(tx, caller.keyId, byKey)
-    if (same && now - same.createdAt < idempotentMs) {
-      if (same.bodyHash !== bodyHash) throw idempotencyMismatch()
-      return { id: same.batchId, isNew: false }
-    }
-    const earlier = isRepeat && byKey === null ? await findCreate(tx, caller.keyId, byBody) : null
-    if (earlier && !earlier.answered && now - earlier.createdAt < repeatedMs) return { id: earlier.batchId, isNew: false }
+    if (byKey !== null) {
+      await holdCreate(tx, caller.keyId, byKey)
+      const same = await findCreate(tx, caller.keyId, byKey)
+      if (same && now - same.createdAt < idempotentMs) {
+        if (same.bodyHash !== bodyHash) throw idempotencyMismatch()
+        return { id: same.batchId, made: null }
+      }
+    } else if (isRepeat) {
+      await holdCreate(tx, caller.keyId, byBody)
+      const earlier = await findUnanswered(tx, caller.keyId, byBody, now - repeatedMs)
+      if (earlier) return { id: earlier.batchId, made: null }
+    } else await shareCreate(tx, caller.keyId, byBody)
     const id = newUuid() as BatchId
-    await insertBatch(tx, {
+    const made = await insertBatch(tx, {
       id,
       projectId: caller.projectId,
       keyId: caller.keyId,
@@ -52,12 +56,11 @@ export async function createOnce(
       createdAt: now,
       expiresAt: now + (windowMs(body.completion_window) ?? 0),
     })
-    const create = { keyId: caller.keyId, bodyHash, batchId: id, createdAt: now, answered: false }
-    await putCreate(tx, { ...create, mark: byBody })
-    if (byKey !== null) await putCreate(tx, { ...create, mark: byKey })
-    return { id, isNew: true }
+    const mark = byKey ?? bodyMark(byBody, id)
+    await putCreate(tx, { keyId: caller.keyId, mark, bodyHash, batchId: id, createdAt: now, answered: false })
+    return { id, made }
   })
-  markWhenAnswered(parts, caller, byBody, created.id, reply)
+  if (byKey === null) markWhenAnswered(parts, caller, bodyMark(byBody, created.id), reply)
   return created
 }
 
@@ -75,13 +78,13 @@ async function isGone({ raw }: FastifyRequest<{ Body: CreateBatchBody }>): Promi
  * connection is still open a second later; of one that is to be closed behind the answer that cannot be seen, and its end is believed. Not marked, a repeat
  * within ten minutes finds this batch.
  */
-function markWhenAnswered({ db, clock }: ApiParts, caller: Caller, mark: string, id: BatchId, reply: FastifyReply): void {
+function markWhenAnswered({ db, clock }: ApiParts, caller: Caller, mark: string, reply: FastifyReply): void {
   const { socket } = reply.raw
   reply.raw.once('finish', () => {
     void clock
       .sleep(reply.raw.shouldKeepAlive ? settledMs : 0)
       .then(() =>
-        !reply.raw.shouldKeepAlive || (socket && !socket.destroyed) ? markAnswered(db, caller.keyId, mark, id) : undefined,
+        !reply.raw.shouldKeepAlive || (socket && !socket.destroyed) ? markAnswered(db, caller.keyId, mark) : undefined,
       )
       .catch(() => {})
   })

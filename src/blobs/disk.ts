@@ -5,6 +5,8 @@ import { untilAborted } from './until-aborted.ts'
 
 /** Writes are gathered to at least this, reads are at most this. */
 const chunkBytes = 1 << 20
+/** What is no longer than this is written from less memory: a result of a line should not cost what a result of a million does. */
+const firstBytes = 64 << 10
 /** How much may be written before the disk is made to work on it, so that the last flush finds little left to do. */
 const flushBytes = 16 << 20
 
@@ -54,8 +56,8 @@ export async function writeNew(path: string, mode: number, source: BlobSource, s
  * source may use its own again.
  */
 async function writeStream(handle: FileHandle, source: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
-  let gathering = Buffer.allocUnsafeSlow(chunkBytes)
-  let spare = Buffer.allocUnsafeSlow(chunkBytes)
+  let gathering = Buffer.allocUnsafeSlow(firstBytes)
+  let spare = gathering
   let gathered = 0
   let unflushed = 0
   let writing = Promise.resolve()
@@ -65,17 +67,23 @@ async function writeStream(handle: FileHandle, source: AsyncIterable<Uint8Array>
     writing = quiet(writeAll(handle, [gathering.subarray(0, gathered)]))
     unflushed += gathered
     gathered = 0
-    ;[gathering, spare] = [spare, gathering]
+  }
+  const turn = () => {
+    ;[gathering, spare] = [
+      spare.length < chunkBytes || spare === gathering ? Buffer.allocUnsafeSlow(chunkBytes) : spare,
+      gathering,
+    ]
   }
   try {
     for await (const chunk of untilAborted(source, signal))
       for (let at = 0; at < chunk.length;) {
-        const some = chunk.subarray(at, at + chunkBytes - gathered)
+        const some = chunk.subarray(at, at + gathering.length - gathered)
         gathering.set(some, gathered)
         gathered += some.length
         at += some.length
-        if (gathered < chunkBytes) continue
+        if (gathered < gathering.length) continue
         await write()
+        turn()
         if (unflushed < flushBytes) continue
         await flushing
         flushing = quiet(handle.datasync())

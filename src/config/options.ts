@@ -93,6 +93,11 @@ export const options = {
   flushBytes: bytes('flush.bytes', 8 * MiB, 'Bytes of results that are saved at once'),
   shardLines: whole('shard.lines', 1000, 'Lines of a shard, at most'),
   shardBytes: bytes('shard.bytes', 8 * MiB, 'Bytes of a shard, at most'),
+  shortBytes: bytes(
+    'shard.shortBytes',
+    32 * 1024,
+    'Bytes of a plan that lies in the database, as do its results, rather than in blobs',
+  ),
   heldBytes: bytes('heldBytes', 64 * MiB, 'Memory for the shards that a worker holds'),
   look: time('look', 250, 'How often a worker looks at its batches'),
   grace: time('grace', 30 * s, 'Time that open calls have to end when the server stops'),

@@ -30,6 +30,7 @@ export function hashOfId(hash: Hash, bytes: Buffer, start: number, end: number):
 }
 
 const chunkLength = 1 << 17
+const firstLength = 1 << 10
 
 /** Hashes as they come, in chunks; `repeated` sorts them in one typed array (10 million take 80 MB and about a second) and gives those that came more than once. */
 export interface HashList {
@@ -39,11 +40,11 @@ export interface HashList {
 
 export function makeHashList(): HashList {
   const full: Float64Array[] = []
-  let chunk = new Float64Array(chunkLength)
+  let chunk = new Float64Array(firstLength)
   let used = 0
   return {
     add(hash) {
-      if (used === chunkLength) {
+      if (used === chunk.length) {
         full.push(chunk)
         chunk = new Float64Array(chunkLength)
         used = 0
@@ -51,9 +52,13 @@ export function makeHashList(): HashList {
       chunk[used++] = hash
     },
     repeated() {
-      const all = new Float64Array(full.length * chunkLength + used)
-      full.forEach((part, i) => all.set(part, i * chunkLength))
-      all.set(chunk.subarray(0, used), full.length * chunkLength)
+      const parts = [...full, chunk.subarray(0, used)]
+      const all = new Float64Array(parts.reduce((n, part) => n + part.length, 0))
+      let at = 0
+      for (const part of parts) {
+        all.set(part, at)
+        at += part.length
+      }
       full.length = 0
       all.sort()
       let count = 0

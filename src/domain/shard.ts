@@ -22,7 +22,8 @@ export interface ShardSpan {
 /** The right to a shard: what a claim gives, and what every write under it says. */
 export interface ShardLease extends ShardSpan {
   readonly batchId: BatchId
-  readonly planBlob: string
+  /** The name of the plan's blob; or, of a short plan, this shard's part of it, which lies in the shard's row. */
+  readonly plan: string | Buffer
   readonly fence: number
   /** Ordinals (0-based, within the shard) that committed checkpoints already have. */
   readonly done: readonly Range[]

@@ -34,6 +34,12 @@ export interface Sums extends Usage {
 }
 export const noSums: Sums = { ...noUsage, completed: 0, failed: 0 }
 
+export const addSums = (a: Sums, b: Sums): Sums => ({
+  ...addUsage(a, b),
+  completed: a.completed + b.completed,
+  failed: a.failed + b.failed,
+})
+
 const count = (value: unknown): number => (typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0)
 const record = (value: unknown): Record<string, unknown> =>
   typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}

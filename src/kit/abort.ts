@@ -6,6 +6,9 @@ export interface JoinedSignal {
   leave(): void
 }
 
+/** The reason of an abort that only ends a wait and that nobody reads: without one, a `DOMException` with its stack is made each time. */
+export const over = 'over'
+
 /** Aborts with the reason of the first that does. NOTE: `AbortSignal.any` leaves something behind on a signal that lives long, with each call (Node 20). */
 export function joinSignals(...signals: readonly AbortSignal[]): JoinedSignal {
   const joined = new AbortController()
@@ -15,5 +18,5 @@ export function joinSignals(...signals: readonly AbortSignal[]): JoinedSignal {
     setMaxListeners(0, signal) // NOTE: many may listen to one that stops everything, and each of them leaves
     signal.addEventListener('abort', () => joined.abort(signal.reason), { once: true, signal: left.signal })
   }
-  return { signal: joined.signal, leave: () => left.abort() }
+  return { signal: joined.signal, leave: () => left.abort(over) }
 }

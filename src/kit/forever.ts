@@ -1,3 +1,4 @@
+import { over } from './abort.ts'
 import type { Clock } from './clock.ts'
 import type { Log } from './log.ts'
 
@@ -24,7 +25,7 @@ export function makeBell(clock: Clock): Bell {
       if (!pending && !signal.aborted) {
         // NOTE: not AbortSignal.any: on a signal that lives long it leaves something behind with each call (Node 20)
         const early = new AbortController()
-        wake = () => early.abort()
+        wake = () => early.abort(over)
         signal.addEventListener('abort', wake, { once: true })
         await clock.sleep(ms, early.signal)
         signal.removeEventListener('abort', wake)

@@ -9,15 +9,16 @@ import { interleave, orders, type Contender } from '../../test/support/interleav
 import type { BatchId, FileId, KeyId } from '../domain/ids.ts'
 import { noSums } from '../domain/usage.ts'
 import { cancelBatch, findBatch, loadBatch } from './batches.ts'
-import { findCreate, holdCreate, putCreate } from './creates.ts'
-import type { Db } from './db.ts'
+import { bodyMark, findCreate, findUnanswered, holdCreate, putCreate, shareCreate } from './creates.ts'
+import type { Db, Queries } from './db.ts'
 import { outputsOf, reserveOutputs, type ComposeWalk, type OutputName } from './outputs.ts'
-import { publishBatch, type Publication } from './publish.ts'
-import { addCheckpoint, closedShards, finishShard } from './segments.ts'
-import { claimShards, closeShards, doneLines, giveBackShards, openBatches, renewShards } from './shards.ts'
+import type { Publication } from './publish.ts'
+import { addCheckpoint, closedShards, finishShards } from './segments.ts'
+import { claimShards, claimShort, closeShards, doneLines, giveBackShards, openBatches, renewShards } from './shards.ts'
 import { settleSlots } from './slots.ts'
 import { announceUpload, takeLapsedUploads, walkOwner } from './uploads.ts'
-import { claimCompose, claimPlan, endOwner, refuseBatch, startBatch } from './walks.ts'
+import { endOwner, refuseBatch } from './walks.ts'
+import { claimCompose, claimPlan, finishShard, publishBatch, startBatch } from '../../test/support/one.ts'
 
 const server = process.env.NIGHTSHIFT_TEST_POSTGRES
 const lease = 600_000
@@ -352,7 +353,90 @@ describe.runIf(server)('on PostgreSQL, in all orders of statements', { timeout: 
         expect(a).toBe(b)
       },
     }))
+
+  test('a create and its repeat, whose answers are on their way, make one batch, or the repeat came first', () =>
+    inAllOrders({
+      prepare: async (db) => `body:${await newBatch(db)}`,
+      a: (body) => (db) => createPlain(db, body),
+      b: (body) => (db) => repeat(db, body),
+      after: async (db, body, first, second) => {
+        const rows = await db.query(`select mark from creates where mark > $1 and mark < $2`, [`${body}:`, `${body};`])
+        expect(rows.map(({ mark }) => String(mark).slice(body.length + 1)).toSorted()).toEqual(
+          [...new Set([first, second])].toSorted(),
+        )
+        const later = await repeat(db, body)
+        expect([first, second]).toContain(later)
+      },
+    }))
+
+  test('equal creates that are no repeats do not wait for each other, and make two batches', () =>
+    inAllOrders({
+      prepare: async (db) => `body:${await newBatch(db)}`,
+      a: (body) => (db) => createPlain(db, body),
+      b: (body) => (db) => createPlain(db, body),
+      after: async (_, __, a, b) => {
+        expect(a).not.toBe(b)
+      },
+    }))
+
+  test('short batches that two claim together are each held by one', () =>
+    inAllOrders({
+      prepare: async (db) => [await runningBatch(db, 1), await runningBatch(db, 1)],
+      a: (ids) => claimingShort(ids, 'a'),
+      b: (ids) => claimingShort(ids, 'b'),
+      after: async (_, ids, a, b) => {
+        expect([...a, ...b].toSorted()).toEqual(ids)
+      },
+    }))
+
+  test('shards that are finished together, and one of them claimed by another when its lease has run out', () =>
+    inAllOrders({
+      prepare: async (db) => [await lapsedShard(db), await lapsedShard(db)] as const,
+      a: (both) => (db) => db.tx((tx) => finishShards(tx, both.map(({ held }) => ({ held, segment: segmentOf(0, [0, 9]) })))), // prettier-ignore
+      b: ([{ id }]) => claiming(id, 'next'),
+      after: async (db, [one, two], [first, second], taken) => {
+        expect(second).toBe('committed')
+        expect(taken).toEqual(first === 'lost' ? [0] : [])
+        expect((await findBatch(db, project, one.id))?.sums.completed).toBe(first === 'lost' ? 0 : 10)
+        expect((await findBatch(db, project, two.id))?.sums.completed).toBe(10)
+      },
+    }))
 })
+
+const claimingShort =
+  (ids: readonly BatchId[], owner: string): Contender<string[]> =>
+  async (db) => {
+    const open = (await openBatches(db, 'm', 1000)).filter(({ id }) => ids.includes(id))
+    return (await claimShort(db, open, owner, lease, 8)).map(({ batchId }) => batchId)
+  }
+
+let plainCreates = 0
+/** As the API does it: a create without a key that is no repeat. */
+const createPlain = (db: Db, body: string): Promise<string> =>
+  db.tx(async (tx) => {
+    await shareCreate(tx, 'k' as KeyId, body)
+    return putPlain(tx, body)
+  })
+
+/** And one that is. */
+const repeat = (db: Db, body: string): Promise<string> =>
+  db.tx(async (tx) => {
+    await holdCreate(tx, 'k' as KeyId, body)
+    return (await findUnanswered(tx, 'k' as KeyId, body, 0))?.batchId ?? putPlain(tx, body)
+  })
+
+async function putPlain(tx: Queries, body: string): Promise<string> {
+  const batchId = `b${plainCreates++}` as BatchId
+  await putCreate(tx, {
+    keyId: 'k' as KeyId,
+    mark: bodyMark(body, batchId),
+    bodyHash: 'h',
+    batchId,
+    createdAt: 1,
+    answered: false,
+  })
+  return batchId
+}
 
 /** As the API does it. */
 const createOnce = (db: Db, mark: string, id: string): Promise<string> =>

@@ -1,8 +1,11 @@
 import type { BatchId, KeyId } from '../domain/ids.ts'
-import { int, text, type Queries } from './db.ts'
-import { holdName } from './tokens.ts'
+import { int, text, type Queries, type Row } from './db.ts'
+import { holdName, shareName } from './tokens.ts'
 
-/** A create that must not make a second batch (contract D8). `mark`: the Idempotency-Key, or the hash of a body whose answer may not have arrived. */
+/**
+ * A create that must not make a second batch (contract D8). `mark`: that of the Idempotency-Key, which has one create at a time; or that of a body whose answer
+ * may not have arrived, followed by the batch (`bodyMark`): equal bodies are different creates, and many of them may go on at once.
+ */
 export interface Create {
   readonly keyId: KeyId
   readonly mark: string
@@ -13,23 +16,42 @@ export interface Create {
   readonly answered: boolean
 }
 
+export const bodyMark = (body: string, batchId: BatchId): string => `${body}:${batchId}`
+
+const lockOf = (keyId: KeyId, mark: string): string => `create ${keyId} ${mark}`
+
 /** Until the transaction ends no other create under this mark looks or inserts. */
 export async function holdCreate(tx: Queries, keyId: KeyId, mark: string): Promise<void> {
-  await tx.query(holdName, [`create ${keyId} ${mark}`])
+  await tx.query(holdName, [lockOf(keyId, mark)])
+}
+
+/** Until the transaction ends nobody looks under this mark who holds it; others insert beside. */
+export async function shareCreate(tx: Queries, keyId: KeyId, mark: string): Promise<void> {
+  await tx.query(shareName, [lockOf(keyId, mark)])
 }
 
 export async function findCreate(db: Queries, keyId: KeyId, mark: string): Promise<Create | null> {
   const [row] = await db.query(`select * from creates where key_id = $1 and mark = $2`, [keyId, mark])
-  if (!row) return null
-  return {
-    keyId,
-    mark,
-    bodyHash: text(row, 'body_hash'),
-    batchId: text(row, 'batch_id') as BatchId,
-    createdAt: int(row, 'created_at'),
-    answered: int(row, 'answered') === 1,
-  }
+  return row ? createOf(row) : null
 }
+
+/** The newest create with this body whose answer may not have arrived, made after `after`. */
+export async function findUnanswered(db: Queries, keyId: KeyId, body: string, after: number): Promise<Create | null> {
+  const [row] = await db.query(
+    `select * from creates where key_id = $1 and mark > $2 and mark < $3 and answered = 0 and created_at > $4 order by mark desc limit 1`,
+    [keyId, `${body}:`, `${body};`, after],
+  )
+  return row ? createOf(row) : null
+}
+
+const createOf = (row: Row): Create => ({
+  keyId: text(row, 'key_id') as KeyId,
+  mark: text(row, 'mark'),
+  bodyHash: text(row, 'body_hash'),
+  batchId: text(row, 'batch_id') as BatchId,
+  createdAt: int(row, 'created_at'),
+  answered: int(row, 'answered') === 1,
+})
 
 /** Takes the place of an older one under the same mark: the caller has looked at that first, in the same transaction. */
 export async function putCreate(tx: Queries, c: Create): Promise<void> {
@@ -40,8 +62,8 @@ export async function putCreate(tx: Queries, c: Create): Promise<void> {
   )
 }
 
-export async function markAnswered(db: Queries, keyId: KeyId, mark: string, batchId: BatchId): Promise<void> {
-  await db.query(`update creates set answered = 1 where key_id = $1 and mark = $2 and batch_id = $3`, [keyId, mark, batchId])
+export async function markAnswered(db: Queries, keyId: KeyId, mark: string): Promise<void> {
+  await db.query(`update creates set answered = 1 where key_id = $1 and mark = $2`, [keyId, mark])
 }
 
 export async function pruneCreates(db: Queries, keptMs: number, limit: number): Promise<void> {

@@ -4,8 +4,8 @@ export type Value = string | number | null
 
 export interface Queries {
   /**
-   * Runs one statement. Values are `$1`, `$2`, ... in order. Three tokens are the adapter's: `{now}` (milliseconds by the database's clock),
-   * `{for update skip locked}` (nothing on SQLite) and `{lock $1}` (tokens.ts).
+   * Runs one statement. Values are `$1`, `$2`, ... in order. Four tokens are the adapter's: `{now}` (milliseconds by the database's clock),
+   * `{for update skip locked}` (nothing on SQLite), and `{lock $1}` and `{share $1}` (tokens.ts).
    * @throws {DbUnavailable} when the database cannot be reached or is busy for too long; {DbFull} when its disk has no room.
    */
   query(sql: string, values?: readonly Value[]): Promise<Row[]>

@@ -1,5 +1,6 @@
 import type { BatchId, FileId, ProjectId } from '../domain/ids.ts'
 import { int, intOrNull, text, textOrNull, type Queries, type Row } from './db.ts'
+import { rowsOfValues } from './gather.ts'
 
 export interface StoredFile {
   readonly id: FileId
@@ -15,10 +16,22 @@ export interface StoredFile {
   readonly batchId: BatchId | null
 }
 
-export async function insertFile(db: Queries, f: StoredFile): Promise<void> {
+export const insertFile = (db: Queries, file: StoredFile): Promise<void> => insertFiles(db, [file])
+
+export async function insertFiles(db: Queries, files: readonly StoredFile[]): Promise<void> {
   await db.query(
-    `insert into files (id, project_id, purpose, filename, bytes, blob, created_at, expires_at, batch_id) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-    [f.id, f.projectId, f.purpose, JSON.stringify(f.filename), f.bytes, f.blob, f.createdAt, f.expiresAt, f.batchId],
+    `insert into files (id, project_id, purpose, filename, bytes, blob, created_at, expires_at, batch_id) values ${rowsOfValues(files.length, 9)}`,
+    files.flatMap((f) => [
+      f.id,
+      f.projectId,
+      f.purpose,
+      JSON.stringify(f.filename),
+      f.bytes,
+      f.blob,
+      f.createdAt,
+      f.expiresAt,
+      f.batchId,
+    ]),
   )
 }
 

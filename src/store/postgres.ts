@@ -14,6 +14,7 @@ const dialect: Dialect = {
   nowSql: '(select (extract(epoch from clock_timestamp()) * 1000)::bigint)',
   skipLocked: 'for update skip locked',
   lock: (name) => `pg_advisory_xact_lock(hashtextextended(${name}, 0))`,
+  share: (name) => `pg_advisory_xact_lock_shared(hashtextextended(${name}, 0))`,
   declare: (ddl) => ddl.replaceAll(/ text\b/g, ' text collate "C"'),
   parameter: '$',
 }

@@ -8,12 +8,12 @@ import { cancelBatch, findBatch, listBatches, loadBatch } from './batches.ts'
 import type { Db } from './db.ts'
 import { findFile, type StoredFile } from './files.ts'
 import { outputsOf, reserveOutputs, type ComposeWalk, type OutputName } from './outputs.ts'
-import { publishBatch, type Publication } from './publish.ts'
-import { finishShard } from './segments.ts'
+import type { Publication } from './publish.ts'
 import { claimShards, openBatches } from './shards.ts'
 import { batchesToSweep, markSwept } from './sweeps.ts'
 import { announceUpload, takeLapsedUploads, walkOwner } from './uploads.ts'
-import { claimCompose, claimPlan, giveBackWalk, refuseBatch, startBatch } from './walks.ts'
+import { giveBackWalk, refuseBatch } from './walks.ts'
+import { claimCompose, claimPlan, finishShard, publishBatch, startBatch } from '../../test/support/one.ts'
 
 const lease = 15_000
 const file = (id: string): StoredFile => ({
@@ -177,7 +177,7 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
     const id = await newBatch(db)
     const walk = await claimPlan(db, 'p', lease)
     await refuseBatch(db, id, walk!.fence, [])
-    for (let i = 0; i < 2; i++) await markSwept(db, id, 3_600_000)
+    for (let i = 0; i < 2; i++) await markSwept(db, [id], 3_600_000)
     await clock.advance(3_600_001)
     expect((await batchesToSweep(db, 10)).map((b) => b.id)).toEqual([id])
   })
@@ -190,7 +190,7 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
     await publishBatch(db, (await loadBatch(db, id))!, walk!.fence, publication())
     for (let i = 0; i < 2; i++) {
       expect((await batchesToSweep(db, 10)).map((b) => b.id)).toEqual([id])
-      await markSwept(db, id, 3_600_000)
+      await markSwept(db, [id], 3_600_000)
       expect(await batchesToSweep(db, 10)).toEqual([])
       await clock.advance(3_600_001)
     }

@@ -1,14 +1,16 @@
 import type { BatchId } from '../domain/ids.ts'
 import { formatRanges, overlap, parseRanges, type Range } from '../domain/shard.ts'
-import type { Sums } from '../domain/usage.ts'
+import { addSums, noSums, type Sums } from '../domain/usage.ts'
 import { int, text, type Db, type Queries, type Row } from './db.ts'
-import { doneLines, type HeldFence } from './shards.ts'
+import { rowsOfValues } from './gather.ts'
+import { bodyOf, doneLines, type HeldFence } from './shards.ts'
 import { sumColumns, sumsOf, sumValues } from './sums.ts'
 
-/** An immutable piece of a shard's results in the blob store: `outputBytes` of output lines, then `errorBytes` of error lines. */
+/** An immutable piece of a shard's results: `outputBytes` of output lines, then `errorBytes` of error lines. */
 export interface Segment {
   readonly number: number
-  readonly blob: string
+  /** The name of its blob; or the bytes themselves, which then lie in the row. */
+  readonly place: string | Buffer
   readonly outputBytes: number
   readonly errorBytes: number
   /** Ordinals of the lines within the shard. */
@@ -25,38 +27,56 @@ export type Committed = 'committed' | 'lost'
  */
 export function addCheckpoint(db: Db, held: HeldFence, segment: Segment): Promise<Committed> {
   return db.tx(async (tx) => {
-    const state = await lockShard(tx, held)
-    if (state === null) return 'lost'
+    const state = (await lockShards(tx, [held])).get(keyOf(held))
+    if (state === undefined) return 'lost'
     if (await hasSegment(tx, held, segment.number)) return 'committed'
     if (state !== 'held') return 'lost'
     if (overlap(await doneLines(tx, held.batchId, held.number), segment.lines))
       throw new Error(`shard ${held.number} of batch ${held.batchId}: a line is in two checkpoints`)
-    await insertSegment(tx, held, segment)
+    await insertSegments(tx, [{ held, segment }])
     await sumShard(tx, held)
     return 'committed'
   })
 }
 
+export interface Finish {
+  readonly held: HeldFence
+  readonly segment: Segment
+}
+
+/** @throws when it does not have every line of its shard once, or not a result for each. */
+export function assertWhole({ batchId, number }: HeldFence, lines: number, segment: Segment): void {
+  if (formatRanges(segment.lines) !== formatRanges([[0, lines - 1]]) || segment.sums.completed + segment.sums.failed !== lines)
+    throw new Error(`shard ${number} of batch ${batchId}: the last segment does not have every line once`)
+}
+
 /**
- * held -> done. The one segment that has all lines of the shard takes the place of its checkpoints: same lines, counts and usage.
- * @throws when it does not have every line once, or its counts are less than what it replaces.
+ * held -> done, for shards whose holders saw to it that the one segment has every line once (`assertWhole`). It takes the place of the shard's checkpoints: same
+ * lines, counts and usage. What the row had of the plan is not needed any more.
  */
-export function finishShard(db: Db, held: HeldFence, lines: number, segment: Segment): Promise<Committed> {
-  return db.tx(async (tx) => {
-    const state = await lockShard(tx, held)
-    if (state === null) return 'lost'
-    if (state === 'done') return (await hasSegment(tx, held, segment.number)) ? 'committed' : 'lost'
-    if (state !== 'held') return 'lost'
-    if (formatRanges(segment.lines) !== formatRanges([[0, lines - 1]]) || segment.sums.completed + segment.sums.failed !== lines)
-      throw new Error(`shard ${held.number} of batch ${held.batchId}: the last segment does not have every line once`)
-    await tx.query(`delete from segments where batch_id = $1 and shard = $2`, [held.batchId, held.number])
-    await insertSegment(tx, held, segment)
-    await tx.query(
-      `update shards set state = 'done', owner = null, lease_until = 0, ${sumColumns.map((c, i) => `${c} = $${i + 3}`).join(', ')} where batch_id = $1 and number = $2`,
-      [held.batchId, held.number, ...sumValues(segment.sums)],
+export async function finishShards(tx: Queries, finishes: readonly Finish[]): Promise<Committed[]> {
+  const fences = finishes.map(({ held }) => held)
+  const states = await lockShards(tx, fences)
+  const answers: Committed[] = []
+  const ending: Finish[] = []
+  for (const one of finishes) {
+    const state = states.get(keyOf(one.held))
+    if (state === 'held') ending.push(one)
+    answers.push(
+      state === 'held' || (state === 'done' && (await hasSegment(tx, one.held, one.segment.number))) ? 'committed' : 'lost',
     )
-    return 'committed'
-  })
+  }
+  if (ending.length === 0) return answers
+  const shards = ending.flatMap(({ held }) => [held.batchId, held.number])
+  const theirs = `(values ${rowsOfValues(ending.length, 2, [1])})`
+  await tx.query(`delete from segments where (batch_id, shard) in ${theirs}`, shards)
+  await insertSegments(tx, ending)
+  await tx.query(
+    `update shards set state = 'done', owner = null, lease_until = 0, body = null, ${sumColumns.map((c) => `${c} = g.${c}`).join(', ')}
+     from segments g where g.batch_id = shards.batch_id and g.shard = shards.number and (shards.batch_id, shards.number) in ${theirs}`,
+    shards,
+  )
+  return answers
 }
 
 /**
@@ -73,15 +93,6 @@ export async function standingOf(db: Queries, held: HeldFence, segment: number):
   return row?.state === 'done' && (await hasSegment(db, held, segment)) ? 'committed' : 'lost'
 }
 
-/** The shard's state while its row is locked by this transaction; null if its fence is another. */
-async function lockShard(tx: Queries, { batchId, number, fence }: HeldFence): Promise<string | null> {
-  const [row] = await tx.query(
-    `update shards set fence = fence where batch_id = $1 and number = $2 and fence = $3 returning state`,
-    [batchId, number, fence],
-  )
-  return row ? text(row, 'state') : null
-}
-
 async function hasSegment(tx: Queries, { batchId, number, fence }: HeldFence, segment: number): Promise<boolean> {
   const rows = await tx.query(`select 1 as one from segments where batch_id = $1 and shard = $2 and fence = $3 and number = $4`, [
     batchId,
@@ -92,11 +103,52 @@ async function hasSegment(tx: Queries, { batchId, number, fence }: HeldFence, se
   return rows.length === 1
 }
 
-async function insertSegment(tx: Queries, { batchId, number, fence }: HeldFence, s: Segment): Promise<void> {
+const keyOf = ({ batchId, number, fence }: HeldFence): string => `${batchId}/${number}/${fence}`
+
+/** The states of those shards whose fences these are; their rows are locked by this transaction. */
+async function lockShards(tx: Queries, fences: readonly HeldFence[]): Promise<Map<string, string>> {
+  const rows = await tx.query(
+    `update shards set fence = fence where (batch_id, number, fence) in (values ${rowsOfValues(fences.length, 3, [1, 2])})
+     returning batch_id, number, fence, state`,
+    fences.flatMap(({ batchId, number, fence }) => [batchId, number, fence]),
+  )
+  return new Map(
+    rows.map((row) => [
+      keyOf({ batchId: text(row, 'batch_id') as BatchId, number: int(row, 'number'), fence: int(row, 'fence') }),
+      text(row, 'state'),
+    ]),
+  )
+}
+
+const segmentColumns = [
+  'batch_id',
+  'shard',
+  'fence',
+  'number',
+  'blob',
+  'body',
+  'output_bytes',
+  'error_bytes',
+  'lines',
+  ...sumColumns,
+]
+
+/** NOTE: `blob` may not be null in the first schema; of a segment that lies in its row it is empty. */
+async function insertSegments(tx: Queries, segments: readonly Finish[]): Promise<void> {
   await tx.query(
-    `insert into segments (batch_id, shard, fence, number, blob, output_bytes, error_bytes, lines, ${sumColumns.join(', ')})
-     values ($1, $2, $3, $4, $5, $6, $7, $8, ${sumColumns.map((_, i) => `$${i + 9}`).join(', ')})`,
-    [batchId, number, fence, s.number, s.blob, s.outputBytes, s.errorBytes, formatRanges(s.lines), ...sumValues(s.sums)],
+    `insert into segments (${segmentColumns.join(', ')}) values ${rowsOfValues(segments.length, segmentColumns.length)}`,
+    segments.flatMap(({ held: { batchId, number, fence }, segment: s }) => [
+      batchId,
+      number,
+      fence,
+      s.number,
+      typeof s.place === 'string' ? s.place : '',
+      typeof s.place === 'string' ? null : s.place.toString('base64'),
+      s.outputBytes,
+      s.errorBytes,
+      formatRanges(s.lines),
+      ...sumValues(s.sums),
+    ]),
   )
 }
 
@@ -115,7 +167,7 @@ async function sumShard(tx: Queries, { batchId, number }: HeldFence): Promise<vo
 
 const segmentOf = (row: Row): Segment => ({
   number: int(row, 'number'),
-  blob: text(row, 'blob'),
+  place: bodyOf(row) ?? text(row, 'blob'),
   outputBytes: int(row, 'output_bytes'),
   errorBytes: int(row, 'error_bytes'),
   lines: parseRanges(text(row, 'lines')),
@@ -137,13 +189,17 @@ export interface ClosedShard {
   readonly start: number
   readonly bytes: number
   readonly lines: number
+  /** What the row has of the plan. */
+  readonly body: Buffer | null
+  /** Can it still be added to? */
+  readonly open: boolean
   readonly segments: readonly Segment[]
 }
 
 /** Shards in order, a page at a time (`after`: the last number of the page before, -1 at first). */
 export async function closedShards(db: Queries, batchId: BatchId, after: number, limit: number): Promise<ClosedShard[]> {
   const shards = await db.query(
-    `select number, start, bytes, lines from shards where batch_id = $1 and number > $2 order by number limit $3`,
+    `select number, start, bytes, lines, body, state from shards where batch_id = $1 and number > $2 order by number limit $3`,
     [batchId, after, limit],
   )
   const last = shards.at(-1)
@@ -157,6 +213,8 @@ export async function closedShards(db: Queries, batchId: BatchId, after: number,
     start: int(row, 'start'),
     bytes: int(row, 'bytes'),
     lines: int(row, 'lines'),
+    body: bodyOf(row),
+    open: row.state === 'waiting' || row.state === 'held',
     segments: segments.filter((s) => s.shard === row.number).map(segmentOf),
   }))
 }
@@ -166,16 +224,40 @@ export interface ResultSizes {
   readonly errorBytes: number
   readonly ended: number
   readonly sums: Sums
+  /** Is there a shard that could still be added to? */
+  readonly open: boolean
 }
 
-/** What all checkpoints of a batch come to. */
+/** What the checkpoints of all shards of a batch come to. */
+export function sizesOf(shards: readonly ClosedShard[]): ResultSizes {
+  const segments = shards.flatMap((shard) => shard.segments)
+  const total = (of: (s: Segment) => number) => segments.reduce((n, s) => n + of(s), 0)
+  const sums = segments.reduce<Sums>((sum, s) => addSums(sum, s.sums), noSums)
+  return {
+    outputBytes: total((s) => s.outputBytes),
+    errorBytes: total((s) => s.errorBytes),
+    ended: sums.completed + sums.failed,
+    sums,
+    open: shards.some((shard) => shard.open),
+  }
+}
+
+/** The same, summed by the database. */
 export async function resultSizes(db: Queries, batchId: BatchId): Promise<ResultSizes> {
   const [row] = await db.query(
     `select coalesce(sum(output_bytes), 0) as output_bytes, coalesce(sum(error_bytes), 0) as error_bytes,
-       ${sumColumns.map((c) => `coalesce(sum(${c}), 0) as ${c}`).join(', ')} from segments where batch_id = $1`,
+       ${sumColumns.map((c) => `coalesce(sum(${c}), 0) as ${c}`).join(', ')},
+       (select count(*) from shards where batch_id = $1 and state = 'waiting') + (select count(*) from shards where batch_id = $1 and state = 'held') as open
+     from segments where batch_id = $1`,
     [batchId],
   )
   if (!row) throw new Error('a sum without a row')
   const sums = sumsOf(row)
-  return { outputBytes: int(row, 'output_bytes'), errorBytes: int(row, 'error_bytes'), ended: sums.completed + sums.failed, sums }
+  return {
+    outputBytes: int(row, 'output_bytes'),
+    errorBytes: int(row, 'error_bytes'),
+    ended: sums.completed + sums.failed,
+    sums,
+    open: int(row, 'open') > 0,
+  }
 }

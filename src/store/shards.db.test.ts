@@ -5,9 +5,10 @@ import { handClock } from '../../test/support/hand-clock.ts'
 import type { BatchId } from '../domain/ids.ts'
 import { cancelBatch, findBatch } from './batches.ts'
 import type { Db } from './db.ts'
-import { addCheckpoint, closedShards, finishShard, resultSizes } from './segments.ts'
+import { addCheckpoint, closedShards, resultSizes } from './segments.ts'
 import { claimShards, closeShards, doneLines, giveBackShards, openBatches, renewShards, stoppedBatches } from './shards.ts'
-import { claimCompose, takeOver } from './walks.ts'
+import { takeOver } from './walks.ts'
+import { claimCompose, finishShard } from '../../test/support/one.ts'
 
 const lease = 15_000
 const claim = async (db: Db, id: BatchId, owner = 'w', limit = 10) => {

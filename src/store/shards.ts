@@ -1,6 +1,6 @@
 import type { BatchId, ProjectId } from '../domain/ids.ts'
 import { parseRanges, type Range, type ShardLease } from '../domain/shard.ts'
-import { int, text, type Db, type Queries, type Row } from './db.ts'
+import { int, text, textOrNull, type Db, type Queries, type Row } from './db.ts'
 
 /** A batch that runs, as a worker sees it when it looks for something to send. */
 export interface OpenBatch {
@@ -10,7 +10,9 @@ export interface OpenBatch {
   readonly endpoint: string
   /** Until the end of its window, by the database's clock. */
   readonly leftMs: number
-  readonly planBlob: string
+  /** null: its plan is short, and lies in the rows of its shards. */
+  readonly planBlob: string | null
+  readonly lines: number
   /** Are there shards that nobody holds? */
   readonly waiting: boolean
 }
@@ -21,7 +23,7 @@ export async function openModels(db: Queries): Promise<string[]> {
   return rows.map((row) => JSON.parse(text(row, 'model')) as string)
 }
 
-const columns = `b.id, b.project_id, b.model, b.endpoint, b.plan_blob, b.expires_at - {now} as left_ms,
+const columns = `b.id, b.project_id, b.model, b.endpoint, b.plan_blob, b.total, b.expires_at - {now} as left_ms,
   case when exists (select 1 from shards s where s.batch_id = b.id and s.state = 'waiting')
     or exists (select 1 from shards s where s.batch_id = b.id and s.state = 'held' and s.lease_until < {now}) then 1 else 0 end as waiting`
 
@@ -50,7 +52,8 @@ const openBatchOf = (row: Row): OpenBatch => ({
   model: JSON.parse(text(row, 'model')) as string,
   endpoint: text(row, 'endpoint'),
   leftMs: int(row, 'left_ms'),
-  planBlob: text(row, 'plan_blob'),
+  planBlob: textOrNull(row, 'plan_blob'),
+  lines: int(row, 'total'),
   waiting: row.waiting === 1 || row.waiting === '1',
 })
 
@@ -76,7 +79,7 @@ const claim = (free: string): string =>
      order by s.number limit $4 {for update skip locked})
    update shards set state = 'held', fence = fence + 1, owner = $2, lease_until = {now} + $3
    where batch_id = $1 and number in (select number from free)
-   returning number, start, bytes, lines, fence, completed + failed as ended`
+   returning batch_id, number, start, bytes, lines, fence, completed + failed as ended, body`
 const claimWaiting = claim(`s.state = 'waiting'`)
 /** NOTE: never its own: after a jump of the clock they have lapsed, and their lines are in flight. */
 const claimLapsed = claim(`s.state = 'held' and s.lease_until < {now} and s.owner <> $2`)
@@ -90,21 +93,67 @@ export function claimShards(db: Db, batch: OpenBatch, owner: string, leaseMs: nu
     const rows = await tx.query(claimWaiting, [batch.id, owner, leaseMs, limit])
     if (rows.length < limit) rows.push(...(await tx.query(claimLapsed, [batch.id, owner, leaseMs, limit - rows.length])))
     const leases: ShardLease[] = []
-    for (const row of rows) {
-      const number = int(row, 'number')
-      leases.push({
-        batchId: batch.id,
-        planBlob: batch.planBlob,
-        number,
-        offset: int(row, 'start'),
-        bytes: int(row, 'bytes'),
-        lines: int(row, 'lines'),
-        fence: int(row, 'fence'),
-        done: int(row, 'ended') === 0 ? [] : await doneLines(tx, batch.id, number),
-      })
-    }
+    for (const row of rows) leases.push(await leaseOf(tx, batch, row))
     return leases.toSorted((a, b) => a.number - b.number)
   })
+}
+
+/**
+ * The same for many short batches at once: whatever waits of them, or has lapsed, up to `limit` shards. Without it each batch of one line would cost a
+ * transaction.
+ */
+export function claimShort(
+  db: Db,
+  batches: readonly OpenBatch[],
+  owner: string,
+  leaseMs: number,
+  limit: number,
+): Promise<ShardLease[]> {
+  const byId = new Map<string, OpenBatch>(batches.map((batch) => [batch.id, batch]))
+  const ids = batches.map((_, i) => `$${i + 4}`).join(', ')
+  const claimOf = (free: string) => `with free as (
+       select s.batch_id, s.number from shards s where s.batch_id in (${ids}) and ${free}
+         and exists (select 1 from batches b where b.id = s.batch_id and b.status = 'in_progress' and b.expires_at > {now})
+       order by s.batch_id, s.number limit $3 {for update skip locked})
+     update shards set state = 'held', fence = fence + 1, owner = $1, lease_until = {now} + $2
+     where (batch_id, number) in (select batch_id, number from free)
+     returning batch_id, number, start, bytes, lines, fence, completed + failed as ended, body`
+  return db.tx(async (tx) => {
+    const take = (free: string, most: number) => tx.query(claimOf(free), [owner, leaseMs, most, ...byId.keys()])
+    const rows = await take(`s.state = 'waiting'`, limit)
+    const got = new Set(rows.map((row) => row.batch_id))
+    if (rows.length < limit && got.size < byId.size)
+      rows.push(...(await take(`s.state = 'held' and s.lease_until < {now} and s.owner <> $1`, limit - rows.length)))
+    const leases: ShardLease[] = []
+    for (const row of rows) {
+      const batch = byId.get(text(row, 'batch_id'))
+      if (batch) leases.push(await leaseOf(tx, batch, row))
+    }
+    return leases.toSorted((a, b) => (a.batchId === b.batchId ? a.number - b.number : a.batchId < b.batchId ? -1 : 1))
+  })
+}
+
+async function leaseOf(tx: Queries, { id, planBlob }: OpenBatch, row: Row): Promise<ShardLease> {
+  const number = int(row, 'number')
+  const body = bodyOf(row)
+  const plan = body ?? planBlob
+  if (plan === null) throw new Error(`shard ${number} of batch ${id} has no plan`)
+  return {
+    batchId: id,
+    plan,
+    number,
+    offset: body ? 0 : int(row, 'start'),
+    bytes: int(row, 'bytes'),
+    lines: int(row, 'lines'),
+    fence: int(row, 'fence'),
+    done: int(row, 'ended') === 0 ? [] : await doneLines(tx, id, number),
+  }
+}
+
+/** Bytes that lie in a row. */
+export const bodyOf = (row: Row): Buffer | null => {
+  const body = textOrNull(row, 'body')
+  return body === null ? null : Buffer.from(body, 'base64')
 }
 
 /** Ordinals of a shard that committed checkpoints have, sorted. */

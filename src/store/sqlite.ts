@@ -9,7 +9,8 @@ const dialect: Dialect = {
   nowSql: null,
   skipLocked: '',
   lock: (name) => name,
-  declare: (ddl) => (ddl.startsWith('alter') ? 'select 1' : ddl),
+  share: (name) => name,
+  declare: (ddl) => (/^alter table \w+ set/.test(ddl) ? 'select 1' : ddl),
   parameter: '?',
 }
 /** The driver is synchronous: while it waits for another process's lock, the whole event loop does. So it does not wait, and we do: a commit takes a millisecond or two. */

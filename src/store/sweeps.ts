@@ -18,15 +18,17 @@ export async function batchesToSweep(db: Queries, limit: number): Promise<EndedB
   }))
 }
 
-/** After its blobs are gone: its shards and checkpoints go too, and the next sweep is due in `againMs`. Of two that sweep it at once, one counts. */
-export function markSwept(db: Db, id: BatchId, againMs: number): Promise<void> {
-  return db.tx(async (tx) => {
-    await tx.query(`delete from segments where batch_id = $1`, [id])
-    await tx.query(`delete from shards where batch_id = $1`, [id])
-    await tx.query(`update batches set sweeps = sweeps + 1, sweep_at = {now} + $2 where id = $1 and sweep_at <= {now}`, [
-      id,
-      againMs,
-    ])
+/** After their blobs are gone: their shards and checkpoints go too, and the next sweep is due in `againMs`. Of two that sweep one at once, one counts. */
+export async function markSwept(db: Db, ids: readonly BatchId[], againMs: number): Promise<void> {
+  if (ids.length === 0) return
+  const these = `(${ids.map((_, i) => `$${i + 1}`).join(', ')})`
+  await db.tx(async (tx) => {
+    await tx.query(`delete from segments where batch_id in ${these}`, ids)
+    await tx.query(`delete from shards where batch_id in ${these}`, ids)
+    await tx.query(
+      `update batches set sweeps = sweeps + 1, sweep_at = {now} + $${ids.length + 1} where id in ${these} and sweep_at <= {now}`,
+      [...ids, againMs],
+    )
   })
 }
 

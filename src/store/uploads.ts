@@ -1,4 +1,5 @@
 import { text, type Queries } from './db.ts'
+import { rowsOfValues } from './gather.ts'
 
 /** A blob that is on its way and under no fence: announced before its first byte, so that it is found if its writer dies (I3). */
 export interface Upload {
@@ -8,12 +9,20 @@ export interface Upload {
   readonly leaseMs: number
 }
 
-export async function announceUpload(db: Queries, { blob, owner, leaseMs }: Upload): Promise<void> {
+export async function announceUpload(db: Queries, upload: Upload): Promise<void> {
+  await announceUploads(db, [upload])
+}
+
+/** Each blob once. */
+export async function announceUploads(db: Queries, uploads: readonly Upload[]): Promise<void[]> {
   await db.query(
-    `insert into uploads (blob, owner, renewed_until) values ($1, $2, {now} + $3)
+    `insert into uploads (blob, owner, renewed_until) values ${uploads
+      .map((_, i) => `($${i * 3 + 1}, $${i * 3 + 2}, {now} + $${i * 3 + 3})`)
+      .join(', ')}
      on conflict (blob) do update set owner = excluded.owner, renewed_until = excluded.renewed_until`,
-    [blob, owner, leaseMs],
+    uploads.flatMap(({ blob, owner, leaseMs }) => [blob, owner, leaseMs]),
   )
+  return uploads.map(() => {})
 }
 
 export async function renewUploads(db: Queries, owner: string, leaseMs: number): Promise<void> {
@@ -21,11 +30,20 @@ export async function renewUploads(db: Queries, owner: string, leaseMs: number):
 }
 
 /**
- * Ends an announcement, in the transaction that makes the blob count. False: its time was over, and whoever removes blobs has it; then the blob must not count.
+ * Ends announcements, in the transaction that makes the blobs count. How many there were: one that is missing was over, and whoever removes blobs has it; then
+ * the blob must not count.
  */
-export async function endUpload(tx: Queries, blob: string, owner: string): Promise<boolean> {
-  return (await tx.query(`delete from uploads where blob = $1 and owner = $2 returning blob`, [blob, owner])).length === 1
+export async function endUploads(tx: Queries, uploads: readonly Pick<Upload, 'blob' | 'owner'>[]): Promise<number> {
+  const rows = await tx.query(
+    `delete from uploads where (blob, owner) in (values ${rowsOfValues(uploads.length, 2)}) returning blob`,
+    uploads.flatMap(({ blob, owner }) => [blob, owner]),
+  )
+  return rows.length
 }
+
+/** False: it was over. */
+export const endUpload = async (tx: Queries, blob: string, owner: string): Promise<boolean> =>
+  (await endUploads(tx, [{ blob, owner }])) === 1
 
 /** The results of a walk are no longer announced: whoever removes blobs may have been at them. */
 export const resultsLapsed = (): Error =>

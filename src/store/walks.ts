@@ -3,6 +3,7 @@ import type { BatchId } from '../domain/ids.ts'
 import type { ShardSpan } from '../domain/shard.ts'
 import { batchOf } from './batches.ts'
 import { int, text, textOrNull, type Db, type Queries, type Row } from './db.ts'
+import { rowsOfValues } from './gather.ts'
 
 /** The right to walk a batch as a whole: to plan it, or to compose and publish it. Everything written under it says its fence. */
 export interface Walk {
@@ -25,39 +26,56 @@ const walkOf = (row: Row): Walk => ({
 const notOf = (walking: readonly string[], first: number): string =>
   walking.length === 0 ? '' : `and not b.id in (${walking.map((_, i) => `$${first + i}`).join(', ')})`
 
-/** The oldest batch that waits for its plan. Its sums are those of the row: a batch that is being planned has none. `walking`: what this owner walks already. */
-export async function claimPlan(
+/**
+ * The oldest batches that wait for their plan, at most `limit`. Their sums are those of the row: a batch that is being planned has none. `walking`: what this
+ * owner walks already.
+ */
+export async function claimPlans(
   db: Queries,
   owner: string,
   leaseMs: number,
+  limit: number,
   walking: readonly string[] = [],
-): Promise<Walk | null> {
-  const [row] = await db.query(
+): Promise<Walk[]> {
+  const rows = await db.query(
     `with free as (
        select b.id from batches b
-       where b.status = 'validating' and b.lease_until < {now} and b.retry_at <= {now} and b.expires_at > {now} ${notOf(walking, 3)}
-       order by b.id limit 1 {for update skip locked})
+       where b.status = 'validating' and b.lease_until < {now} and b.retry_at <= {now} and b.expires_at > {now} ${notOf(walking, 4)}
+       order by b.id limit $3 {for update skip locked})
      update batches ${take} where id in (select id from free) returning *`,
-    [owner, leaseMs, ...walking],
+    [owner, leaseMs, limit, ...walking],
   )
-  return row ? walkOf(row) : null
+  return oldestFirst(rows)
 }
 
+const oldestFirst = (rows: readonly Row[]): Walk[] => rows.map(walkOf).toSorted((a, b) => (a.batch.id < b.batch.id ? -1 : 1))
+
+export interface ComposeClaim {
+  readonly leaseMs: number
+  /** After a cancel or the end of the window, how long holders have to give back what they hold. */
+  readonly graceMs: number
+  readonly few: number
+  readonly more: number
+  /** Only of these; all, if it is not given. */
+  readonly among?: readonly string[] | undefined
+}
+
+/** Of so few lines a batch is composed in no time, and many of them at once. */
+export const fewLines = 1000
+
 /**
- * The oldest batch that is ready to be composed. Ready is a state that this finds, never an event (design 2): no shard is left to run, or a cancel or the end
+ * The oldest batches that are ready to be composed: at most `few` of those with few lines and `more` of the others. Ready is a state that this finds, never an event (design 2): no shard is left to run, or a cancel or the end
  * of the window was recorded and the holders have given back their shards or had `graceMs` to do so.
  */
-export async function claimCompose(
+export async function claimComposes(
   db: Queries,
   owner: string,
-  leaseMs: number,
-  graceMs: number,
+  { leaseMs, graceMs, few, more, among }: ComposeClaim,
   walking: readonly string[] = [],
-): Promise<Walk | null> {
-  const [row] = await db.query(
-    `with free as (
-       select b.id from batches b
-       where b.status in ('validating', 'in_progress', 'cancelling') and b.lease_until < {now} and b.retry_at <= {now} ${notOf(walking, 4)} and (
+): Promise<Walk[]> {
+  const asked = among ? `and b.id in (${among.map((_, i) => `$${6 + walking.length + i}`).join(', ')})` : ''
+  const ready = `select b.id from batches b
+       where b.status in ('validating', 'in_progress', 'cancelling') and b.lease_until < {now} and b.retry_at <= {now} ${notOf(walking, 6)} ${asked} and (
          (b.status = 'validating' and b.expires_at <= {now})
          or (b.status = 'in_progress' and not exists (select 1 from shards s where s.batch_id = b.id and s.state = 'waiting')
              and not exists (select 1 from shards s where s.batch_id = b.id and s.state = 'held'))
@@ -65,12 +83,14 @@ export async function claimCompose(
          or (b.status = 'in_progress' and b.expires_at <= {now}
              and not exists (select 1 from shards s where s.batch_id = b.id and s.state = 'held'))
          or (b.status = 'cancelling' and (b.cancelling_at <= {now} - $3
-             or not exists (select 1 from shards s where s.batch_id = b.id and s.state = 'held'))))
-       order by b.id limit 1 {for update skip locked})
-     update batches ${take} where id in (select id from free) returning *`,
-    [owner, leaseMs, graceMs, ...walking],
+             or not exists (select 1 from shards s where s.batch_id = b.id and s.state = 'held'))))`
+  const rows = await db.query(
+    `with few as (${ready} and b.total <= ${fewLines} order by b.id limit $4 {for update skip locked}),
+       more as (${ready} and b.total > ${fewLines} order by b.id limit $5 {for update skip locked})
+     update batches ${take} where id in (select id from few union all select id from more) returning *`,
+    [owner, leaseMs, graceMs, few, more, ...walking, ...(among ?? [])],
   )
-  return row ? walkOf(row) : null
+  return oldestFirst(rows)
 }
 
 /** True if the walk is still this owner's. */
@@ -99,37 +119,51 @@ export async function giveBackWalk(
 }
 
 export interface Plan {
-  readonly blob: string
+  /** null: the plan is short, and each shard has its part of it in its row. */
+  readonly blob: string | null
   readonly bytes: number
   readonly lines: number
   readonly model: string
-  readonly shards: readonly ShardSpan[]
+  readonly shards: readonly PlannedShard[]
+}
+export interface PlannedShard extends ShardSpan {
+  /** As base64. */
+  readonly body?: string
+}
+
+export interface Start {
+  readonly id: BatchId
+  readonly fence: number
+  readonly plan: Plan
 }
 
 const shardsAtOnce = 100
 
-/** One commit starts the batch: its shards and its status. False when the fence is old or the batch no longer waits for a plan (a cancel came first). */
-export function startBatch(db: Db, id: BatchId, fence: number, plan: Plan): Promise<boolean> {
-  return db.tx(async (tx) => {
-    const rows = await tx.query(
-      `update batches set status = 'in_progress', model = $3, total = $4, plan_blob = $5, plan_bytes = $6,
-         in_progress_at = case when created_at > {now} then created_at else {now} end,
-         owner = null, lease_until = 0, retry_at = 0, trouble = null, trouble_since = null
-       where id = $1 and fence = $2 and status = 'validating' returning id`,
-      [id, fence, JSON.stringify(plan.model), plan.lines, plan.blob, plan.bytes],
+/**
+ * One commit starts batches: their shards and their status. False for one whose fence is old or that no longer waits for a plan (a cancel came first).
+ */
+export async function startBatches(tx: Queries, starts: readonly Start[]): Promise<boolean[]> {
+  const rows = await tx.query(
+    `update batches set status = 'in_progress', model = v.column3, total = v.column4, plan_blob = v.column5, plan_bytes = v.column6,
+       in_progress_at = case when created_at > {now} then created_at else {now} end,
+       owner = null, lease_until = 0, retry_at = 0, trouble = null, trouble_since = null
+     from (values ${rowsOfValues(starts.length, 6, [1, 3, 5])}) v
+     where id = v.column1 and fence = v.column2 and status = 'validating' returning id, fence`,
+    starts.flatMap(({ id, fence, plan }) => [id, fence, JSON.stringify(plan.model), plan.lines, plan.blob, plan.bytes]),
+  )
+  const started = new Set(rows.map((row) => `${text(row, 'id')}/${int(row, 'fence')}`))
+  const hasStarted = ({ id, fence }: Start) => started.has(`${id}/${fence}`)
+  const shards = starts
+    .filter(hasStarted)
+    .flatMap(({ id, plan }) => plan.shards.map((s) => [id, s.number, s.offset, s.bytes, s.lines, s.body ?? null, 'waiting']))
+  for (let i = 0; i < shards.length; i += shardsAtOnce) {
+    const some = shards.slice(i, i + shardsAtOnce)
+    await tx.query(
+      `insert into shards (batch_id, number, start, bytes, lines, body, state) values ${rowsOfValues(some.length, 7)}`,
+      some.flat(),
     )
-    if (rows.length === 0) return false
-    for (let i = 0; i < plan.shards.length; i += shardsAtOnce) {
-      const some = plan.shards.slice(i, i + shardsAtOnce)
-      await tx.query(
-        `insert into shards (batch_id, number, start, bytes, lines, state) values ${some
-          .map((_, n) => `($1, $${n * 4 + 2}, $${n * 4 + 3}, $${n * 4 + 4}, $${n * 4 + 5}, 'waiting')`)
-          .join(', ')}`,
-        [id, ...some.flatMap((s) => [s.number, s.offset, s.bytes, s.lines])],
-      )
-    }
-    return true
-  })
+  }
+  return starts.map(hasStarted)
 }
 
 /** validating -> failed, with what the plan found. False when the fence is old or a cancel came first. */

@@ -1,3 +1,4 @@
+import type { BatchId } from '../domain/ids.ts'
 import { Stopped } from '../domain/stop.ts'
 import { giveBackShards } from '../store/shards.ts'
 import type { BatchRun, Held } from './batch-run.ts'
@@ -13,6 +14,8 @@ export interface Attendant {
 
 export interface AttendantParts extends Pick<WorkerParts, 'db' | 'dispatcher' | 'clock' | 'log' | 'events' | 'settings'> {
   readonly budget: Budget
+  /** A shard of this batch was finished: it may be ready to be composed. */
+  readonly ripe: (id: BatchId) => void
   /** Saves go on until this aborts. */
   readonly saving: AbortSignal
   /** It was finished, given back or lost. */
@@ -20,7 +23,7 @@ export interface AttendantParts extends Pick<WorkerParts, 'db' | 'dispatcher' | 
 }
 
 export function makeAttendant(parts: AttendantParts): Attendant {
-  const { db, dispatcher, clock, log, events, settings, budget, saving, release } = parts
+  const { db, dispatcher, clock, log, events, settings, budget, saving, release, ripe } = parts
 
   function attend(run: BatchRun, held: Held): void {
     const { shard, saver } = held
@@ -45,7 +48,7 @@ export function makeAttendant(parts: AttendantParts): Attendant {
         const committed = await saver.finish(saving)
         if (committed === 'committed') events.shardDone(shard.lease)
         else events.leaseLost(shard.lease)
-        db.hint('compose')
+        ripe(shard.lease.batchId)
       } else if (!lost) {
         if (shard.bufferedSince !== null) await saver.checkpoint(saving)
         await giveBackShards(db, [{ batchId: shard.lease.batchId, number: shard.lease.number, fence: shard.lease.fence }])

@@ -8,10 +8,10 @@ import type { Bucket } from '../blobs/bucket.ts'
 import { loadBatch } from '../store/batches.ts'
 import { putGrant } from '../store/buckets.ts'
 import { closeShards } from '../store/shards.ts'
-import { claimCompose } from '../store/walks.ts'
 import { composeObjects } from './compose-objects.ts'
 import type { WorkerParts } from './parts.ts'
 import type { Results } from './results.ts'
+import { claimCompose } from '../../test/support/one.ts'
 
 async function* bytes(text: string) {
   yield Buffer.from(text)

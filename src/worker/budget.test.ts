@@ -16,6 +16,7 @@ function runOf(project: string, model = 'm'): BatchRun {
     endpoint: '/v1/e',
     leftMs: 0,
     planBlob: 'p',
+    lines: 1,
     waiting: true,
   }
   return startRun(batch, { monotonic: () => 0, open: () => true, hungry() {}, flushBytes: 1, attend() {} })

@@ -1,17 +1,22 @@
 import type { Batch } from '../domain/batch.ts'
-import { joinSignals } from '../kit/abort.ts'
+import { joinSignals, over } from '../kit/abort.ts'
 import { makeFileId } from '../domain/ids.ts'
 import type { StoredFile } from '../store/files.ts'
-import { announceUpload, isAnnounced, renewUploads, resultsLapsed, walkOwner } from '../store/uploads.ts'
+import { isAnnounced, renewUploads, resultsLapsed, walkOwner, type Upload } from '../store/uploads.ts'
 import type { Placed, Results } from './results.ts'
 import { outputBlobName } from './names.ts'
 import type { WorkerParts } from './parts.ts'
 
 const announcedMs = 600_000
 
+type FileParts = WorkerParts & {
+  /** Announces a blob, with those that are announced at the same time. */
+  readonly announce: (upload: Upload) => Promise<void>
+}
+
 /** File in, file out (D5): each result file is a blob under this walk's fence, announced before its first byte; publishing makes it a file. */
 export async function composeFiles(
-  parts: WorkerParts,
+  parts: FileParts,
   batch: Batch,
   fence: number,
   results: Results,
@@ -19,11 +24,11 @@ export async function composeFiles(
 ): Promise<Placed> {
   const { db, clock } = parts
   const owner = walkOwner(batch.id, fence)
-  const over = new AbortController()
+  const done = new AbortController()
   const renewing = (async () => {
-    while (!over.signal.aborted) {
-      await clock.sleep(announcedMs / 4, over.signal)
-      if (!over.signal.aborted) await renewUploads(db, owner, announcedMs).catch(() => {})
+    while (!done.signal.aborted) {
+      await clock.sleep(announcedMs / 4, done.signal)
+      if (!done.signal.aborted) await renewUploads(db, owner, announcedMs).catch(() => {})
     }
   })()
   const broken = new AbortController()
@@ -45,14 +50,14 @@ export async function composeFiles(
       objectsExpireAt: null,
     }
   } finally {
-    over.abort()
+    done.abort(over)
     joined.leave()
     await renewing
   }
 }
 
 async function writeFile(
-  { db, files, clock, randomBytes, settings }: WorkerParts,
+  { db, files, clock, randomBytes, settings, announce }: FileParts,
   batch: Batch,
   fence: number,
   owner: string,
@@ -63,7 +68,7 @@ async function writeFile(
   if (!lines) return null
   const id = makeFileId(randomBytes)
   const blob = outputBlobName(batch.projectId, id, fence)
-  await announceUpload(db, { blob, owner, leaseMs: announcedMs })
+  await announce({ blob, owner, leaseMs: announcedMs })
   const bytes = await files.put(blob, lines(signal), signal)
   if (!(await isAnnounced(db, blob, owner))) {
     await files.delete([blob]) // NOTE: the janitor has been at it before it was there

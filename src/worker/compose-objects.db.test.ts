@@ -10,12 +10,11 @@ import { openFolderBucket } from '../blobs/bucket-folder.ts'
 import { noSums } from '../domain/usage.ts'
 import { loadBatch } from '../store/batches.ts'
 import { putGrant } from '../store/buckets.ts'
-import { publishBatch } from '../store/publish.ts'
 import { closeShards } from '../store/shards.ts'
-import { claimCompose } from '../store/walks.ts'
 import { composeObjects } from './compose-objects.ts'
 import type { WorkerParts } from './parts.ts'
 import type { Results } from './results.ts'
+import { claimCompose, publishBatch } from '../../test/support/one.ts'
 
 const never = new AbortController().signal
 async function* bytes(text: string) {

@@ -5,44 +5,35 @@
  * A shard's way here: claimed -> lines taken and settled -> (checkpoints) -> finished. Or, when its batch stops: aborted -> calls closed -> what came whole
  * is saved -> given back. Or, when its lease is lost: aborted -> calls closed -> forgotten.
  */
+import type { BatchId } from '../domain/ids.ts'
 import type { ShardLease } from '../domain/shard.ts'
 import { Stopped, type StopReason } from '../domain/stop.ts'
-import { forever, makeBell, turnOfLoop } from '../kit/forever.ts'
-import {
-  claimShards,
-  giveBackShards,
-  openBatches,
-  openModels,
-  renewShards,
-  stoppedBatches,
-  type OpenBatch,
-} from '../store/shards.ts'
+import { forever, makeBell } from '../kit/forever.ts'
+import { giveBackShards, openBatches, openModels, renewShards, stoppedBatches, type OpenBatch } from '../store/shards.ts'
 import { forgetWorker, noteWorker } from '../store/workers.ts'
 import { makeAttendant } from './attend.ts'
 import { startRun, type BatchRun, type Held } from './batch-run.ts'
 import { makeBudget } from './budget.ts'
-import { turns } from './turns.ts'
-import { holdShard } from './held-shard.ts'
+import { leaseMarginMs, makeClaims } from './claims.ts'
 import type { WorkerParts } from './parts.ts'
-import { makeSaver } from './saver.ts'
 import { allSlots, makeSlots } from './slots.ts'
 
 /** Batches of a model that it looks at. */
 const openAtOnce = 1000
-/** After claiming for so long it looks again before it goes on: looks must stay fresh. */
-const claimingMs = 300
+/** Between looks there is so many times the time that one takes: with a thousand batches in the table, hints would make it look without end. */
+const restOfLooks = 3
+const restAtMostMs = 200
 /** How long after a look that was sent nothing new may leave (I8: a second, less what a look takes). */
 const lookFreshMs = 900
-/** Counted off the lease, for clocks that differ and statements that wait. */
-const leaseMarginMs = 1000
 
 export interface Executor {
   /** Runs until stopped; then lets open calls end for the grace time, saves, and gives everything back. */
   run(signal: AbortSignal): Promise<void>
 }
 
-export function makeExecutor(parts: WorkerParts): Executor {
-  const { db, scratch, dispatcher, clock, log, events, owner, settings } = parts
+/** `ripe`: told of each batch of which a shard was finished. */
+export function makeExecutor(parts: WorkerParts, ripe: (id: BatchId) => void): Executor {
+  const { db, dispatcher, clock, log, events, owner, settings } = parts
   const runs = new Map<string, BatchRun>()
   const bell = makeBell(clock)
   const budget = makeBudget(
@@ -57,12 +48,24 @@ export function makeExecutor(parts: WorkerParts): Executor {
   /** Saves go on while the worker stops; only the end of the grace time aborts them. */
   const saving = new AbortController()
   let draining = false
-  /** A batch has shards to claim, and there was no memory for them. */
-  let starved = false
   let lookedAt = -Infinity
+  let nextLookAt = 0
   let renewedAt = -Infinity
 
-  const { attend, lose } = makeAttendant({ db, dispatcher, clock, log, events, settings, budget, saving: saving.signal, release })
+  const { attend, lose } = makeAttendant({
+    db,
+    dispatcher,
+    clock,
+    log,
+    events,
+    settings,
+    budget,
+    saving: saving.signal,
+    release,
+    ripe,
+  })
+
+  const claims = makeClaims({ ...parts, budget, runs, runOf, attend, requestId, saving: saving.signal })
 
   const canSend = (now: number) => !draining && now - lookedAt < lookFreshMs && !budget.clogged && slots.fresh
 
@@ -84,7 +87,7 @@ export function makeExecutor(parts: WorkerParts): Executor {
   function release(run: BatchRun, held: Held): void {
     run.drop(held)
     budget.release(run, held.shard)
-    if (starved) bell.ring()
+    if (claims.starved) bell.ring()
   }
 
   function stop(run: BatchRun, why: StopReason): void {
@@ -142,50 +145,6 @@ export function makeExecutor(parts: WorkerParts): Executor {
     if (ours.size > 0) await giveBackShards(db, [...ours.values()]) // NOTE: held in our name and not known to us: the answer to a claim was lost, or a giving back failed
   }
 
-  /** Should a shard of it be claimed now? */
-  function wants(batch: OpenBatch): boolean {
-    const capacity = dispatcher.capacity(batch.model, batch.endpoint)
-    if (!batch.waiting || capacity === 0) return false
-    if (budget.full(batch)) {
-      starved = true
-      return false
-    }
-    const run = runOf(batch)
-    run.wanted = budget.wanted(run, capacity)
-    return !run.exhausted && run.unsent < run.wanted
-  }
-
-  async function claim(batch: OpenBatch): Promise<void> {
-    const run = runOf(batch)
-    const limit = budget.shards(run)
-    const sentAt = clock.monotonic()
-    const leases = await claimShards(db, batch, owner, settings.leaseMs, limit)
-    run.exhausted = leases.length < limit
-    for (const lease of leases) {
-      const shard = holdShard(lease, sentAt + settings.leaseMs - leaseMarginMs, {
-        scratch,
-        requestId,
-        monotonic: () => clock.monotonic(),
-        atHand: () => dispatcher.wake(run),
-        failed: (error) => {
-          log.warn('a shard cannot be read; trying again', { batch: batch.id, shard: lease.number, error })
-          void clock.sleep(500, saving.signal).then(() => dispatcher.wake(run))
-        },
-      })
-      const saver = makeSaver(
-        { db, scratch, clock, random: parts.random, troubled: (s, error) => events.saveFailed(s.lease, error) },
-        shard,
-        batch.projectId,
-      )
-      const held: Held = { shard, saver, claimedAt: sentAt, leaving: false }
-      run.add(held)
-      budget.hold(run, shard)
-      events.shardClaimed(lease)
-      attend(run, held)
-    }
-    if (leases.length > 0) dispatcher.wake(run)
-  }
-
   function attendAll(): void {
     const was = budget.clogged
     budget.measure()
@@ -194,18 +153,14 @@ export function makeExecutor(parts: WorkerParts): Executor {
   }
 
   async function step(signal: AbortSignal): Promise<number> {
+    const restMs = nextLookAt - clock.monotonic()
+    if (restMs > 0) await clock.sleep(restMs, signal)
+    const lookingAt = clock.monotonic()
     const open = await look()
+    nextLookAt = clock.monotonic() + Math.min(restAtMostMs, (clock.monotonic() - lookingAt) * restOfLooks)
     await renew()
     await slots.settle(open, runs.values())
-    starved = false
-    const end = clock.monotonic() + claimingMs
-    for (const batch of turns(open)) {
-      if (!wants(batch)) continue
-      await claim(batch)
-      await turnOfLoop() // NOTE: SQLite answers within the turn, and there may be a thousand of them
-      if (signal.aborted || clock.monotonic() >= end) return 1
-    }
-    return settings.lookMs
+    return (await claims.claimFor(open, signal)) ? settings.lookMs : 1
   }
 
   async function drain(): Promise<void> {

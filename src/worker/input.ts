@@ -21,17 +21,14 @@ const refused = (code: string, message: string, param: string | null): Input => 
 
 /** Finds the input of a batch: a file of its project, or an object in a bucket granted to it, which must be readable and writable beside (D4). */
 export async function findInput(
-  parts: Pick<WorkerParts, 'db' | 'clock' | 'files' | 'filesPlace' | 'openBucket' | 'settings'>,
+  parts: Pick<WorkerParts, 'db' | 'filesPlace' | 'openBucket' | 'settings'>,
   batch: Batch,
   fence: number,
 ): Promise<Input> {
   return isAddress(batch.input) ? findObject(parts, batch, fence) : findUpload(parts, batch)
 }
 
-async function findUpload(
-  { db, files, filesPlace }: Pick<WorkerParts, 'db' | 'files' | 'filesPlace'>,
-  batch: Batch,
-): Promise<Input> {
+async function findUpload({ db, filesPlace }: Pick<WorkerParts, 'db' | 'filesPlace'>, batch: Batch): Promise<Input> {
   const file = isFileId(batch.input) ? await findFile(db, batch.projectId, batch.input) : null
   if (!file)
     return refused('invalid_request', `Cannot find file ${batch.input}, or this project does not have access to it.`, 'file_id')
@@ -41,7 +38,6 @@ async function findUpload(
       `File ${batch.input} has purpose '${file.purpose}'. Upload it with purpose 'batch'.`,
       'file_id',
     )
-  if ((await files.head(file.blob)) === null) return refused('invalid_request', `Cannot find file ${batch.input}.`, 'file_id')
   return {
     kind: 'found',
     source: { kind: 'blob', place: filesPlace, name: file.blob },

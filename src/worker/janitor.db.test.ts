@@ -18,12 +18,12 @@ import { cancelBatch, loadBatch } from '../store/batches.ts'
 import { putGrant, removeGrant } from '../store/buckets.ts'
 import { findFile, insertFile } from '../store/files.ts'
 import { outputsOf, recordStaged, reserveOutputs, type OutputName } from '../store/outputs.ts'
-import { publishBatch } from '../store/publish.ts'
 import { closedShards } from '../store/segments.ts'
 import type { Db } from '../store/db.ts'
 import { announceUpload, endUpload, renewUploads } from '../store/uploads.ts'
-import { claimCompose, claimPlan, refuseBatch } from '../store/walks.ts'
+import { refuseBatch } from '../store/walks.ts'
 import { makeJanitor } from './janitor.ts'
+import { claimCompose, claimPlan, publishBatch } from '../../test/support/one.ts'
 
 const never = new AbortController().signal
 const [minute, hour] = [60_000, 3_600_000]

@@ -4,6 +4,7 @@
  */
 import type { Blobs } from '../blobs/blobs.ts'
 import { grantFor } from '../domain/address.ts'
+import type { BatchId } from '../domain/ids.ts'
 import { forever } from '../kit/forever.ts'
 import { listGrants } from '../store/buckets.ts'
 import { pruneCreates } from '../store/creates.ts'
@@ -39,14 +40,16 @@ export function makeJanitor(parts: JanitorParts): Janitor {
   async function sweepScratch(signal: AbortSignal): Promise<number> {
     const due = await batchesToSweep(db, atOnce)
     let removed = 0
+    const swept: BatchId[] = []
     for (const batch of due) {
       if (signal.aborted) break
       removed += await deleteAll(scratch, scratchPrefix(batch.projectId, batch.id))
       await discardLeft(parts, batch).catch((error: unknown) =>
         log.warn('something may be left beside an object', { batch: batch.id, error }),
       ) // NOTE: a bucket that is away holds up nothing else
-      await markSwept(db, batch.id, againMs)
+      swept.push(batch.id)
     }
+    await markSwept(db, swept, againMs)
     return removed
   }
 

@@ -11,10 +11,10 @@ import { writePlanHeader } from '../domain/plan-format.ts'
 import type { Range, ShardLease } from '../domain/shard.ts'
 import { noSums } from '../domain/usage.ts'
 import type { Db } from '../store/db.ts'
-import { addCheckpoint, finishShard } from '../store/segments.ts'
+import { addCheckpoint } from '../store/segments.ts'
 import { claimShards, giveBackShards, openBatches } from '../store/shards.ts'
-import { claimPlan, startBatch } from '../store/walks.ts'
-import { errorLines, outputLines } from './joined.ts'
+import { errorLines, outputLines, shardsOf } from './joined.ts'
+import { claimPlan, finishShard, startBatch } from '../../test/support/one.ts'
 
 const never = () => new AbortController().signal
 
@@ -64,7 +64,7 @@ async function save(db: Db, scratch: Blobs, lease: ShardLease, { number, lines, 
   const blob = `segment/${lease.number}-${lease.fence}-${number}`
   await scratch.put(blob, Buffer.from(output + error))
   const sizes = { outputBytes: Buffer.byteLength(output), errorBytes: Buffer.byteLength(error) }
-  const segment = { number, blob, lines, ...sizes, sums: { ...noSums, completed } }
+  const segment = { number, place: blob, lines, ...sizes, sums: { ...noSums, completed } }
   const saved = completed === lease.lines ? finishShard(db, lease, lease.lines, segment) : addCheckpoint(db, lease, segment)
   expect(await saved).toBe('committed')
 }
@@ -78,9 +78,9 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
       await rm(folder, { recursive: true, force: true })
     })
     const scratch = openFolder(folder)
-    const outputs = (id: BatchId) => whole(outputLines({ db, scratch }, id, never()))
+    const outputs = (id: BatchId) => whole(outputLines(scratch, () => shardsOf(db, id), never()))
     const errors = (id: BatchId, why: 'cancelled' | 'expired' = 'cancelled') =>
-      whole(errorLines({ db, scratch }, id, 'plan', why, never()))
+      whole(errorLines(scratch, () => shardsOf(db, id), { batchId: id, planBlob: 'plan', why }, never()))
     return { db, scratch, outputs, errors }
   }
   const ids = (text: string) =>

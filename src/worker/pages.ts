@@ -18,15 +18,18 @@ export interface Pages {
   rest(): Buffer[]
 }
 
-export function makePages(): Pages {
+/** `firstBytes`: of the first page; all others have a MiB. */
+export function makePages(firstBytes = pageBytes): Pages {
   const free: Buffer<ArrayBuffer>[] = []
   let given: Buffer<ArrayBuffer>[] = []
   let ready: Buffer<ArrayBuffer>[] = []
-  let page = Buffer.allocUnsafeSlow(pageBytes)
+  let page = Buffer.allocUnsafeSlow(firstBytes)
   let at = 0
 
+  const put = () => void (at > 0 && ready.push(page.subarray(0, at)))
+
   function turn(size: number): void {
-    if (at > 0) ready.push(page.subarray(0, at))
+    put()
     page = (size <= pageBytes && free.pop()) || Buffer.allocUnsafeSlow(Math.max(pageBytes, size))
     at = 0
   }
@@ -50,7 +53,8 @@ export function makePages(): Pages {
       given = []
     },
     rest() {
-      turn(0)
+      put()
+      at = 0
       return this.full()
     },
   }

@@ -40,6 +40,8 @@ export interface WorkerSettings {
   readonly heldBytes: number
   readonly shardLines: number
   readonly shardBytes: number
+  /** A plan of at most so many bytes lies in the rows of its shards, and so do their results if they are no longer: a batch of a few lines costs no blob but its output. */
+  readonly shortBytes: number
   readonly maxLines: number
   readonly maxFileBytes: number
   readonly maxInputs: number

@@ -2,7 +2,7 @@ import type { BlobsPlace } from '../blobs/blobs.ts'
 import type { ObjectSeen } from '../blobs/bucket.ts'
 import type { PlanError } from '../domain/batch.ts'
 import type { BucketPlace } from '../domain/grant.ts'
-import type { ShardSpan } from '../domain/shard.ts'
+import type { PlannedShard } from '../store/walks.ts'
 
 /** A plan as a plain value: it crosses to a thread. */
 export interface PlanSpec {
@@ -26,6 +26,8 @@ export interface PlanSpec {
   readonly workers: number
   readonly shardLines: number
   readonly shardBytes: number
+  /** Is the input so short that its plan goes into the rows of its shards? */
+  readonly short: boolean
 }
 
 export type PlanResult =
@@ -35,6 +37,6 @@ export type PlanResult =
       readonly bytes: number
       readonly model: string
       readonly modelLine: number
-      readonly shards: readonly ShardSpan[]
+      readonly shards: readonly PlannedShard[]
     }
   | { readonly kind: 'refused'; readonly errors: readonly PlanError[] }

@@ -3,8 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { parentPort } from 'node:worker_threads'
 import { BucketDenied } from '../blobs/bucket.ts'
 import { openBlobs, openBucket } from '../blobs/open.ts'
-import { makeHash } from '../domain/custom-id-hash.ts'
-import { planFile } from './plan.ts'
+import { planFile, randomHash, readerOf } from './plan.ts'
 import type { PlanResult, PlanSpec } from './plan-spec.ts'
 
 /** What comes back. An error crosses as its name, text and what the caller must know of it. */
@@ -24,24 +23,11 @@ parentPort?.on('message', (spec: PlanSpec) => {
 
 async function run(spec: PlanSpec): Promise<PlanAnswer> {
   try {
-    const seeds = randomBytes(8)
-    const parts = {
-      read: reader(spec.input),
-      target: openBlobs(spec.target.place),
-      hash: makeHash(seeds.readInt32LE(0), seeds.readInt32LE(4)),
-    }
+    const read = readerOf(spec.input, { openBlobs, openBucket })
+    const parts = { read, target: openBlobs(spec.target.place), hash: randomHash(randomBytes) }
     return { kind: 'result', result: await planFile(parts, spec, new AbortController().signal) }
   } catch (error) {
     const { name, message, stack } = error instanceof Error ? error : new Error(String(error))
     return { kind: 'error', name, message, stack, right: error instanceof BucketDenied ? error.right : null }
   }
-}
-
-function reader(input: PlanSpec['input']): (signal: AbortSignal) => AsyncIterable<Buffer> {
-  if (input.kind === 'blob') {
-    const blobs = openBlobs(input.place)
-    return (signal) => blobs.read(input.name, undefined, signal)
-  }
-  const bucket = openBucket(input.place, input.bucket)
-  return (signal) => bucket.read(input.key, input.seen, undefined, signal)
 }

@@ -1,10 +1,12 @@
+import { BlobMissing } from '../blobs/blobs.ts'
 import { BucketDenied, ObjectChanged, ObjectMissing } from '../blobs/bucket.ts'
 import type { Batch, PlanError } from '../domain/batch.ts'
 import { shown } from '../domain/line.ts'
 import { joinSignals } from '../kit/abort.ts'
 import { forever, makeBell } from '../kit/forever.ts'
 import { countWorkers } from '../store/workers.ts'
-import { cancelledAmong, claimPlan, giveBackWalk, refuseBatch, startBatch, type Walk } from '../store/walks.ts'
+import { gather } from '../store/gather.ts'
+import { cancelledAmong, claimPlans, giveBackWalk, refuseBatch, startBatches, type Walk } from '../store/walks.ts'
 import { findInput } from './input.ts'
 import { planName } from './names.ts'
 import type { WorkerParts } from './parts.ts'
@@ -13,23 +15,27 @@ import { underLease } from './walk-lease.ts'
 
 /** More wait in the planner's own queue, where small files pass big ones. */
 const walksAtOnce = 64
+const startsAtOnce = 32
 
 /** The part of a worker that plans: claims batches that wait for it, has them planned off this thread, and starts or refuses them. */
 export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): Promise<void> } {
   const { db, clock, log, events, owner, settings } = parts
   const bell = makeBell(clock)
   const walking = new Map<string, { controller: AbortController; ended: Promise<void> }>()
+  let moreWait = false
+  const start = gather(db, startBatches, startsAtOnce)
 
   async function step(signal: AbortSignal): Promise<number> {
-    while (walking.size < walksAtOnce) {
-      const walk = await claimPlan(db, owner, settings.leaseMs, [...walking.keys()])
-      if (!walk) break
+    const room = walksAtOnce - walking.size
+    const walks = room === 0 ? [] : await claimPlans(db, owner, settings.leaseMs, room, [...walking.keys()])
+    moreWait = walks.length === room
+    for (const walk of walks) {
       const controller = new AbortController()
       const joined = joinSignals(signal, controller.signal)
       const ended = walkPlan(walk, joined.signal).finally(() => {
         joined.leave()
         walking.delete(walk.batch.id)
-        bell.ring()
+        if (moreWait && walking.size <= walksAtOnce / 2) bell.ring()
       })
       walking.set(walk.batch.id, { controller, ended })
     }
@@ -73,7 +79,8 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
       return refused
     }
     const { lines, model, shards } = result
-    const started = await startBatch(db, batch.id, fence, { ...result, blob: planName(batch.projectId, batch.id, fence) })
+    const blob = shards.every(({ body }) => body !== undefined) ? null : planName(batch.projectId, batch.id, fence)
+    const started = await start({ id: batch.id, fence, plan: { ...result, blob } })
     if (!started) return false
     events.batchPlanned(batch, { lines, model, shards: shards.length, ms })
     db.hint('run')
@@ -83,6 +90,7 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
   async function planInput({ batch, fence }: Pick<Walk, 'batch' | 'fence'>, signal: AbortSignal): Promise<PlanResult> {
     const input = await findInput(parts, batch, fence)
     if (input.kind === 'refused') return { kind: 'refused', errors: [input.error] }
+    const short = isShortInput(input)
     try {
       const result = await parts.planner.plan(
         {
@@ -94,9 +102,10 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
           maxFileBytes: settings.maxFileBytes,
           maxInputs: settings.maxInputs,
           maxLineBytes: settings.maxLineBytes,
-          workers: settings.fleet ? Math.max(1, await countWorkers(db)) : 1,
+          workers: settings.fleet && !short ? Math.max(1, await countWorkers(db)) : 1,
           shardLines: settings.shardLines,
           shardBytes: settings.shardBytes,
+          short,
         },
         input.bytes,
         signal,
@@ -114,6 +123,11 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
             ),
           ],
         }
+      if (error instanceof BlobMissing)
+        return {
+          kind: 'refused',
+          errors: [{ ...wrongInput('invalid_request', `Cannot find file ${batch.input}.`), param: 'file_id' }],
+        }
       if (error instanceof ObjectMissing)
         return {
           kind: 'refused',
@@ -123,6 +137,10 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
       throw error
     }
   }
+
+  /** NOTE: a planned line is shorter than the line of the input that it was. */
+  const isShortInput = ({ bytes, gzip }: { readonly bytes: number; readonly gzip: boolean }): boolean =>
+    !gzip && bytes <= settings.shortBytes
 
   /** Said only when every backend has told its models and none has it: while one is away, the batch waits (design 9). */
   function unknownModel(model: string): boolean {

@@ -54,6 +54,26 @@ test('shards are stretches of whole lines and cover the blob, which has every li
   expect(shards.length).toBeGreaterThan(6)
 })
 
+test('a short plan is no blob: each shard has its part of the very bytes that the blob would have', async () => {
+  const input = numbered(120)
+  const more = { workers: 2, shardLines: 50 }
+  const { folder, blobs } = await openHome()
+  await blobs.put('in', Buffer.from(input))
+  const parts = { read: (s: AbortSignal) => blobs.read('in', undefined, s), target: blobs, hash }
+  const long = await planFile(parts, specOf(folder, more), never)
+  const short = await planFile(
+    parts,
+    specOf(folder, { ...more, short: true, target: { ...specOf(folder).target, name: 'none' } }),
+    never,
+  )
+  if (long.kind !== 'planned' || short.kind !== 'planned') throw new Error('refused')
+  const whole = await blobs.readRange({ name: 'plan', start: 0, bytes: long.bytes })
+  expect(short.shards.map(({ body: _, ...span }) => span)).toEqual(long.shards)
+  expect(short.shards.length).toBeGreaterThan(1)
+  expect(Buffer.concat(short.shards.map(({ body }) => Buffer.from(body ?? '', 'base64')))).toEqual(whole)
+  expect(await blobs.head('none')).toBeNull()
+})
+
 test('a packed file is planned as the file in it, also when it is packed in several pieces', async () => {
   const plain = await planOf(numbered(500))
   const half = numbered(500).length / 2

@@ -1,12 +1,14 @@
 /** Plans one file: streams it once, checks every line, writes the planned lines to one blob, and cuts that into shards. Nothing of it is held but hashes and sizes. */
 import { createGunzip } from 'node:zlib'
 import { pipeline, Readable } from 'node:stream'
-import type { Blobs } from '../blobs/blobs.ts'
+import type { Blobs, BlobsPlace } from '../blobs/blobs.ts'
+import type { Bucket } from '../blobs/bucket.ts'
 import { splitLines } from '../blobs/lines.ts'
 import type { PlanError } from '../domain/batch.ts'
-import { hashOfId, makeHashList, type Hash } from '../domain/custom-id-hash.ts'
+import { hashOfId, makeHash, makeHashList, type Hash } from '../domain/custom-id-hash.ts'
 import { endpointOf } from '../domain/endpoints.ts'
 import { makeLineChecker } from '../domain/line.ts'
+import type { BucketPlace } from '../domain/grant.ts'
 import { plannedBytes } from '../domain/plan-format.ts'
 import { makeCells } from './cells.ts'
 import { findDuplicates } from './duplicates.ts'
@@ -23,6 +25,29 @@ export interface PlanParts {
 
 class Refused extends Error {}
 
+const shortPageBytes = 32 * 1024
+
+export interface Opening {
+  readonly openBlobs: (place: BlobsPlace) => Blobs
+  readonly openBucket: (place: BucketPlace, bucket: string) => Bucket
+}
+
+/** Opens the input of a plan anew at each call. */
+export function readerOf(input: PlanSpec['input'], { openBlobs, openBucket }: Opening): PlanParts['read'] {
+  if (input.kind === 'blob') {
+    const blobs = openBlobs(input.place)
+    return (signal) => blobs.read(input.name, undefined, signal)
+  }
+  const bucket = openBucket(input.place, input.bucket)
+  return (signal) => bucket.read(input.key, input.seen, undefined, signal)
+}
+
+/** Nobody can make ids that collide under it. */
+export function randomHash(randomBytes: (n: number) => Uint8Array): Hash {
+  const seeds = Buffer.from(randomBytes(8))
+  return makeHash(seeds.readInt32LE(0), seeds.readInt32LE(4))
+}
+
 /** @throws what the blobs and buckets throw; nothing then stands under the target's name */
 export async function planFile({ read, target, hash }: PlanParts, spec: PlanSpec, signal: AbortSignal): Promise<PlanResult> {
   const endpoint = endpointOf(spec.endpoint)
@@ -34,7 +59,7 @@ export async function planFile({ read, target, hash }: PlanParts, spec: PlanSpec
 
   async function* planned(): AsyncGenerator<Buffer> {
     const hashes = makeHashList()
-    const pages = makePages()
+    const pages = makePages(spec.short ? shortPageBytes : undefined)
     let inputs = 0
     const onLine = (bytes: Buffer, start: number, end: number, number: number): void => {
       if (cells.lines >= spec.maxLines && !errors.any) errors.add(tooManyLines(spec.maxLines))
@@ -55,20 +80,29 @@ export async function planFile({ read, target, hash }: PlanParts, spec: PlanSpec
   }
 
   try {
-    await target.put(spec.target.name, planned(), signal)
+    const short = spec.short ? await wholeOf(planned()) : null
+    if (!short) await target.put(spec.target.name, planned(), signal)
+    const shards = cells.cut(spec)
+    return {
+      kind: 'planned',
+      lines: cells.lines,
+      bytes: cells.bytes,
+      model: checker.model ?? '',
+      modelLine: checker.modelLine,
+      shards: short ? shards.map((s) => ({ ...s, body: short.toString('base64', s.offset, s.offset + s.bytes) })) : shards,
+    }
   } catch (error) {
     if (error instanceof Refused || (errors.any && !signal.aborted && isZlib(error)))
       return { kind: 'refused', errors: errors.list() }
     throw error
   }
-  return {
-    kind: 'planned',
-    lines: cells.lines,
-    bytes: cells.bytes,
-    model: checker.model ?? '',
-    modelLine: checker.modelLine,
-    shards: cells.cut(spec),
-  }
+}
+
+/** NOTE: what a source yields is good until the next is asked for. */
+async function wholeOf(source: AsyncIterable<Buffer>): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  for await (const piece of source) pieces.push(Buffer.from(piece))
+  return Buffer.concat(pieces)
 }
 
 const isZlib = (error: unknown): boolean => error instanceof Error && 'code' in error && String(error.code).startsWith('Z_')

@@ -16,7 +16,8 @@ const [small, big, heavy] = [1000, 9e6, 65 * 1024 * 1024]
 /** A planner and a folder with two inputs: `in`, of 20 lines, and `endless`, which has holes of 64 GiB that are read as one bad line. */
 async function open(threads: number) {
   const { folder, blobs } = await openHome()
-  const planner = makePlanner({ threads })
+  const planHere = () => Promise.reject(new Error('none of these plans is short'))
+  const planner = makePlanner({ threads, planHere })
   onTestFinished(() => planner[Symbol.asyncDispose]())
   await blobs.put('in', Buffer.from(numbered(20)))
   await blobs.put('endless', Buffer.from(numbered(1)))

@@ -5,7 +5,7 @@ import { startThread } from '../kit/thread.ts'
 import type { PlanAnswer } from './plan-thread.ts'
 import type { PlanResult, PlanSpec } from './plan-spec.ts'
 
-/** Runs plans off the thread that dispatches. */
+/** Runs plans off the thread that dispatches; a short one is made within the time that it would take to hand it over. */
 export interface Planner extends AsyncDisposable {
   /** @throws what reading the input and writing the plan throw; the signal's reason when it aborts */
   plan(spec: PlanSpec, inputBytes: number, signal: AbortSignal): Promise<PlanResult>
@@ -28,8 +28,15 @@ interface Seat {
 /** An idle thread collects no garbage: one that planned a file of this size is ended with what it still holds (measured: 300 MB after 300 MB), and started anew when it is needed. */
 const heavyBytes = 64 * 1024 * 1024
 
+export interface PlannerParts {
+  readonly threads?: number
+  readonly smallBytes?: number
+  /** Makes a short plan here and now. */
+  readonly planHere: (spec: PlanSpec, signal: AbortSignal) => Promise<PlanResult>
+}
+
 /** Two at a time by default, one of them kept for small files: a small batch waits neither for the lines nor for the plan of a big one. */
-export function makePlanner({ threads = 2, smallBytes = 8 * 1024 * 1024 } = {}): Planner {
+export function makePlanner({ threads = 2, smallBytes = 8 * 1024 * 1024, planHere }: PlannerParts): Planner {
   const seats: Seat[] = Array.from({ length: threads }, (_, i) => ({
     smallOnly: threads > 1 && i === 0,
     worker: null,
@@ -96,8 +103,9 @@ export function makePlanner({ threads = 2, smallBytes = 8 * 1024 * 1024 } = {}):
   }
 
   return {
-    plan: (spec, inputBytes, signal) =>
-      new Promise((resolve, reject) => {
+    plan(spec, inputBytes, signal) {
+      if (spec.short) return planHere(spec, signal)
+      return new Promise((resolve, reject) => {
         if (signal.aborted) return reject(signal.reason)
         const onAbort = () => abort(waiting)
         const settled =
@@ -114,7 +122,8 @@ export function makePlanner({ threads = 2, smallBytes = 8 * 1024 * 1024 } = {}):
         signal.addEventListener('abort', onAbort, { once: true })
         queue.push(waiting)
         next()
-      }),
+      })
+    },
     async [Symbol.asyncDispose]() {
       for (const waiting of queue.splice(0)) waiting.reject(new Error('the planner is closed'))
       await Promise.all(seats.map(async (seat) => seat.worker?.terminate()))

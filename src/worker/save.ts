@@ -1,22 +1,28 @@
 import type { Blobs } from '../blobs/blobs.ts'
 import type { HeldFence } from '../store/shards.ts'
-import { addCheckpoint, finishShard, segmentsOfShard, standingOf, type Committed, type Segment } from '../store/segments.ts'
+import {
+  addCheckpoint,
+  assertWhole,
+  segmentsOfShard,
+  standingOf,
+  type Committed,
+  type Finish,
+  type Segment,
+} from '../store/segments.ts'
 import type { Db } from '../store/db.ts'
 import type { Range, ShardLease } from '../domain/shard.ts'
-import { addUsage, type Sums } from '../domain/usage.ts'
+import { addSums } from '../domain/usage.ts'
 import type { Drained } from './held-shard.ts'
 import { segmentName } from './names.ts'
 
 export interface SaveParts {
   readonly db: Db
   readonly scratch: Blobs
+  /** Commits the end of a shard, with those that end at the same time. */
+  readonly finish: (finish: Finish) => Promise<Committed>
+  /** Results of a short shard, whose plan lies in its row, lie in a row too if they are at most so long. */
+  readonly shortBytes: number
 }
-
-export const addSums = (a: Sums, b: Sums): Sums => ({
-  ...addUsage(a, b),
-  completed: a.completed + b.completed,
-  failed: a.failed + b.failed,
-})
 
 const fenceOf = (lease: ShardLease): HeldFence => ({ batchId: lease.batchId, number: lease.number, fence: lease.fence })
 
@@ -41,7 +47,7 @@ export async function saveCheckpoint(
  * segment itself, which must not be written again over its own bytes (I4).
  */
 export async function saveLast(
-  { db, scratch }: SaveParts,
+  { db, scratch, finish, shortBytes }: SaveParts,
   lease: ShardLease,
   project: string,
   number: number,
@@ -55,8 +61,10 @@ export async function saveLast(
   const covered = countLines([...earlier.flatMap((s) => s.lines), ...drained.lines])
   if (covered !== lease.lines)
     throw new Error(`shard ${lease.number} of batch ${lease.batchId}: ${covered} of ${lease.lines} lines have a result`)
-  const blob = segmentName(project, lease, number)
-  const last = segmentOf(blob, number, drained)
+  const bytes = [...drained.outputs, ...drained.errors]
+  const short = alone && typeof lease.plan !== 'string' && drained.outputBytes + drained.errorBytes <= shortBytes
+  const place = short ? Buffer.concat(bytes) : segmentName(project, lease, number)
+  const last = segmentOf(place, number, drained)
   const whole: Segment = earlier.reduce(
     (sum, s) => ({
       ...sum,
@@ -64,19 +72,22 @@ export async function saveLast(
       errorBytes: sum.errorBytes + s.errorBytes,
       sums: addSums(sum.sums, s.sums),
     }),
-    last,
+    { ...last, lines: all },
   )
-  await scratch.put(blob, earlier.length === 0 ? [...drained.outputs, ...drained.errors] : joined(scratch, earlier, drained))
-  const committed = await finishShard(db, fenceOf(lease), lease.lines, { ...whole, lines: all })
-  if (committed === 'committed') await scratch.delete(earlier.map((s) => s.blob).filter((name) => name !== blob)).catch(() => {}) // NOTE: the sweep finds what stays
+  assertWhole(fenceOf(lease), lease.lines, whole)
+  if (typeof place === 'string') await scratch.put(place, earlier.length === 0 ? bytes : joined(scratch, earlier, drained))
+  const committed = await finish({ held: fenceOf(lease), segment: whole })
+  if (committed === 'committed') await scratch.delete(blobsOf(earlier).filter((name) => name !== place)).catch(() => {}) // NOTE: the sweep finds what stays
   return committed
 }
 
 const countLines = (ranges: readonly Range[]): number => ranges.reduce((n, [a, b]) => n + b - a + 1, 0)
 
-const segmentOf = (blob: string, number: number, d: Drained): Segment => ({
+const blobsOf = (segments: readonly Segment[]): string[] => segments.map((s) => s.place).filter((p) => typeof p === 'string')
+
+const segmentOf = (place: Segment['place'], number: number, d: Drained): Segment => ({
   number,
-  blob,
+  place,
   outputBytes: d.outputBytes,
   errorBytes: d.errorBytes,
   lines: d.lines,
@@ -84,8 +95,14 @@ const segmentOf = (blob: string, number: number, d: Drained): Segment => ({
 })
 
 async function* joined(scratch: Blobs, earlier: readonly Segment[], drained: Drained): AsyncGenerator<Uint8Array> {
-  for (const s of earlier) if (s.outputBytes > 0) yield* scratch.read(s.blob, { start: 0, bytes: s.outputBytes })
+  for (const s of earlier) yield* part(scratch, s, 0, s.outputBytes)
   yield* drained.outputs
-  for (const s of earlier) if (s.errorBytes > 0) yield* scratch.read(s.blob, { start: s.outputBytes, bytes: s.errorBytes })
+  for (const s of earlier) yield* part(scratch, s, s.outputBytes, s.errorBytes)
   yield* drained.errors
+}
+
+async function* part(scratch: Blobs, { place }: Segment, start: number, bytes: number): AsyncGenerator<Uint8Array> {
+  if (bytes === 0) return
+  if (typeof place === 'string') yield* scratch.read(place, { start, bytes })
+  else yield place.subarray(start, start + bytes)
 }

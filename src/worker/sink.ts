@@ -1,3 +1,5 @@
+/** The first slab is small: a shard of one line needs no more. */
+const firstBytes = 4 * 1024
 const slabBytes = 256 * 1024
 
 /** Where result lines grow: bytes are copied into slabs, so that nothing of a socket's or a window's memory is kept alive by a result. */
@@ -19,7 +21,7 @@ export function makeSink(): Sink {
   function room(need: number): void {
     if (at + need <= slab.length) return
     if (at > start) full.push(slab.subarray(start, at))
-    slab = Buffer.allocUnsafe(Math.max(slabBytes, need))
+    slab = Buffer.allocUnsafe(Math.max(slab.length === 0 ? firstBytes : slabBytes, need))
     start = at = 0
   }
 

@@ -1,6 +1,6 @@
 import { Stopped } from '../domain/stop.ts'
 import type { BatchId } from '../domain/ids.ts'
-import { joinSignals } from '../kit/abort.ts'
+import { joinSignals, over } from '../kit/abort.ts'
 import type { Clock } from '../kit/clock.ts'
 import { renewWalk } from '../store/walks.ts'
 import type { Db } from '../store/db.ts'
@@ -17,12 +17,12 @@ export async function underLease<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const lost = new AbortController()
-  const over = new AbortController()
+  const done = new AbortController()
   const joined = joinSignals(outer, lost.signal)
   const renewing = (async () => {
-    for (let renewedAt = clock.monotonic(); !over.signal.aborted;) {
-      await clock.sleep(renewMs, over.signal)
-      if (over.signal.aborted) return
+    for (let renewedAt = clock.monotonic(); !done.signal.aborted;) {
+      await clock.sleep(renewMs, done.signal)
+      if (done.signal.aborted) return
       const sentAt = clock.monotonic()
       const ours = await renewWalk(db, id, fence, leaseMs).catch(() => null)
       if (ours) renewedAt = sentAt
@@ -32,7 +32,7 @@ export async function underLease<T>(
   try {
     return await work(joined.signal)
   } finally {
-    over.abort()
+    done.abort(over)
     joined.leave()
     await renewing
   }

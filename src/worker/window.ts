@@ -11,7 +11,10 @@ export interface Stretch {
   out: number
 }
 
-/** A shard is read in windows of 1 MiB (or one line, if that is longer), one ahead of the one that is being sent: a worker may hold many shards and little memory. */
+/**
+ * A shard is read in windows of 1 MiB (or one line, if that is longer), one ahead of the one that is being sent: a worker may hold many shards and little memory.
+ * What lies in the shard's row is at hand at once.
+ */
 export interface Window {
   /** The next line, in order; undefined when it is not at hand (then `fill`), null at the end. */
   next(): PlannedLine | null | undefined
@@ -24,20 +27,21 @@ export interface Window {
 }
 
 export function openWindow(scratch: Blobs, lease: ShardLease): Window {
-  let stretch: Stretch = { memory: Buffer.alloc(0), out: 0 }
+  const blob = typeof lease.plan === 'string' ? lease.plan : null
+  let stretch: Stretch = { memory: typeof lease.plan === 'string' ? Buffer.alloc(0) : lease.plan, out: 0 }
   let spare = stretch
   /** What was read of the shard, up to its last byte at hand. */
   let held = stretch.memory
   let at = 0
-  let readTo = 0
+  let readTo = held.length
   let filling: Promise<void> | null = null
 
   /** Into memory that has room before it for what is at hand now, of which more will have been taken by then. */
-  async function read(signal: AbortSignal): Promise<void> {
+  async function read(name: string, signal: AbortSignal): Promise<void> {
     const room = held.length - at
     const bytes = Math.min(Math.max(windowBytes, neededBytes() - room), lease.bytes - readTo)
     const next = spareFor(room + bytes)
-    const range = { name: lease.planBlob, start: lease.offset + readTo, bytes }
+    const range = { name, start: lease.offset + readTo, bytes }
     await scratch.readRange(range, signal, next.memory.subarray(room))
     const start = room - (held.length - at)
     held.copy(next.memory, start, at)
@@ -66,8 +70,8 @@ export function openWindow(scratch: Blobs, lease: ShardLease): Window {
       return readTo < lease.bytes ? undefined : null
     },
     fill(signal) {
-      if (readTo >= lease.bytes) return Promise.resolve()
-      filling ??= read(signal).finally(() => (filling = null))
+      if (blob === null || readTo >= lease.bytes) return Promise.resolve()
+      filling ??= read(blob, signal).finally(() => (filling = null))
       return filling
     },
     get stretch() {

@@ -74,7 +74,9 @@ buckets:
     makeMember(name, [...args, '--data', join(folder, name), ...common], folder, peakOf)
   const port = await freePort()
   const api = member('api', 'serve', '--workers', '0', '--port', String(port))
-  const workers = Array.from({ length: count }, (_, i) => member(`worker-${i + 1}`, 'worker'))
+  /** Whose plans, and the results of their shards, lie in blobs, in rows, or in either. */
+  const short = (i: number) => (i === 0 ? ['--short-bytes', '1'] : i === 1 ? ['--short-bytes', '10MB'] : [])
+  const workers = Array.from({ length: count }, (_, i) => member(`worker-${i + 1}`, 'worker', ...short(i)))
   const baseUrl = `http://127.0.0.1:${port}`
   const doors: Door[] = []
   for (const team of teams) doors.push({ baseUrl, key: await keyOf(team, folder) })

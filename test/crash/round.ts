@@ -45,7 +45,8 @@ export async function crashRound(seed: number, first: Moment, times: number): Pr
   const control = controlOf(backend.url)
   const data = mkdtempSync(join(tmpdir(), 'nightshift-crash-'))
   try {
-    await using server = await startProcess({ backend: backend.url, data })
+    const flags = random.pick([[], ['--short-bytes', '10MB']]) // NOTE: plans and results in blobs; or all of them in rows
+    await using server = await startProcess({ backend: backend.url, data, flags })
     await breakUpload(server, random.between(0, 40))
     const running = [await begin(server, random, 'file'), await begin(server, random, 'object')]
     const kills: Kill[] = []

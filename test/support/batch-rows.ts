@@ -5,7 +5,7 @@ import { insertBatch } from '../../src/store/batches.ts'
 import type { Db } from '../../src/store/db.ts'
 import { insertProject } from '../../src/store/projects.ts'
 import type { Segment } from '../../src/store/segments.ts'
-import { claimPlan, startBatch } from '../../src/store/walks.ts'
+import { claimPlan, startBatch } from './one.ts'
 
 export const project = 'p1' as ProjectId
 let made = 0
@@ -58,7 +58,7 @@ export function segmentOf(number: number, ...lines: Range[]): Segment {
   const count = lines.reduce((n, [a, b]) => n + b - a + 1, 0)
   return {
     number,
-    blob: `s${number}`,
+    place: `s${number}`,
     outputBytes: count * 10,
     errorBytes: 0,
     lines,

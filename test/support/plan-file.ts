@@ -39,6 +39,7 @@ export const specOf = (folder: string, more: Partial<PlanSpec> = {}): PlanSpec =
   workers: 1,
   shardLines: 1000,
   shardBytes: 1e9,
+  short: false,
   ...more,
 })
 

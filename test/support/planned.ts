@@ -13,7 +13,7 @@ export function planned(number: number, bodyBytes: number): Buffer {
 export const plan = (sizes: readonly number[]): Buffer => Buffer.concat(sizes.map((size, i) => planned(i + 1, size)))
 export const leaseOf = (bytes: number, lines: number, offset = 0): ShardLease => ({
   batchId: nextId(),
-  planBlob: 'plan',
+  plan: 'plan',
   number: 0,
   fence: 1,
   done: [],

@@ -1,7 +1,7 @@
 import type { Blobs } from '../../src/blobs/blobs.ts'
 import type { Transport } from '../../src/dispatch/http/transport.ts'
 import type { Db } from '../../src/store/db.ts'
-import { beforeItsBlob, oursBurns, trustsItsLastLook, withoutFence } from './bug-parts.ts'
+import { anyFence, beforeItsBlob, oursBurns, trustsItsLastLook, withoutFence } from './bug-parts.ts'
 import type { Life } from './life.ts'
 
 /** A fault that is planted on purpose, in what a process is given: the worlds must find it. */
@@ -34,8 +34,8 @@ export const bugs: readonly Bug[] = [
   {
     name: 'a checkpoint without a fence',
     breaks: 'I2',
-    foundAt: 50,
-    sql: inSql(/^update shards set fence = fence/, 'and fence = $3', 'and $3 > 0'),
+    foundAt: 36,
+    db: anyFence,
   },
   { name: 'a checkpoint before its blob', breaks: 'I3', foundAt: 1, blobs: beforeItsBlob },
   {
@@ -50,33 +50,33 @@ export const bugs: readonly Bug[] = [
     foundAt: 1,
     sql: inSql(/^update shards set completed = \$3/, /(\w+) = \$(\d+)(?=,| where)/g, '$1 = $1 + $$$2'),
   },
-  { name: 'a checkpoint that is not known again', breaks: 'I11', foundAt: 10, sql: nothing(/^select 1 as one from segments/) },
+  { name: 'a checkpoint that is not known again', breaks: 'I11', foundAt: 63, sql: nothing(/^select 1 as one from segments/) },
   { name: 'a cancel that no worker sees', breaks: 'I8', foundAt: 4, sql: nothing(/^select id, status from batches where id in/) },
   {
     name: 'shards that stay open when composing begins',
     breaks: 'I7',
-    foundAt: 38,
+    foundAt: 70,
     sql: inSql(/^update shards set state = 'closed'/, `('waiting', 'held')`, `('')`),
   },
   {
     name: 'publishing over a cancel',
     breaks: 'I6',
-    foundAt: 1,
-    sql: inSql(/^update batches set status = \$4/, 'and status = $3', `and $3 <> ''`),
+    foundAt: 104,
+    sql: inSql(/^update batches set status = v.column4/, 'and status = v.column3', `and v.column3 <> ''`),
   },
   {
     name: 'scratch that is swept too early',
     breaks: 'I3',
-    foundAt: 1,
+    foundAt: 18,
     sql: inSql(/^select id, project_id, input from batches where sweeps/, `('completed'`, `('cancelling', 'completed'`),
   },
   {
     name: 'scratch that is swept once only',
     breaks: 'I3',
-    foundAt: 187,
+    foundAt: 38,
     sql: inSql(/^select id, project_id, input from batches where sweeps/, 'sweeps < 2', 'sweeps < 1'),
   },
-  { name: 'segments named without their fence', breaks: 'I4', foundAt: 21, ...withoutFence },
+  { name: 'segments named without their fence', breaks: 'I4', foundAt: 2, ...withoutFence },
   { name: 'a worker that trusts its last look', breaks: 'I8', foundAt: 70, db: trustsItsLastLook },
   { name: 'our own trouble that burns an attempt', breaks: 'I10', foundAt: 4, transport: oursBurns },
   { name: 'a create that does not look for its repeat', breaks: 'D8', foundAt: 10, sql: nothing(/^select \* from creates/) },
@@ -89,25 +89,28 @@ export const bugs: readonly Bug[] = [
   {
     name: 'slots of others that are not seen',
     breaks: 'I9',
-    foundAt: 3,
+    foundAt: 9,
     sql: nothing(/^select owner, granted, wanted from slots/),
   },
   {
     name: 'shards that are not given back',
     breaks: 'I11',
-    foundAt: 63,
+    foundAt: 10,
     sql: inSql(/^update shards set state = 'waiting'/, `and state = 'held'`, `and state = ''`),
   },
   {
     name: 'blobs that nobody announces',
     breaks: 'I3',
-    foundAt: 1,
+    foundAt: 10,
     sql: both(
       inSql(/^insert into uploads/, /values \(\$1, \$2, (.*)\)\s/g, 'select $1, $2, $1 where 1 = 0 '),
-      inSql(
-        /^(delete from uploads where blob = \$1 and owner|select 1 as one from uploads)/,
-        /^.*$/gs,
-        'select $1 as blob, $2 as owner',
+      both(
+        inSql(
+          /^delete from uploads where \(blob, owner\)/,
+          /^.*(\(values .*\)) returning blob$/gs,
+          'select column1 as blob from $1',
+        ),
+        inSql(/^select 1 as one from uploads/, /^.*$/gs, 'select $1 as blob, $2 as owner'),
       ),
     ),
   },

@@ -1,6 +1,6 @@
 import { batchAfter, type BatchStatus } from '../../src/domain/batch.ts'
 import { overlap, parseRanges, type Range } from '../../src/domain/shard.ts'
-import type { Queries, Row } from '../../src/store/db.ts'
+import type { Queries, Row, Value } from '../../src/store/db.ts'
 import { sumColumns } from '../../src/store/sums.ts'
 import { stamps } from '../support/stamps.ts'
 import type { Ledger } from './ledger.ts'
@@ -29,8 +29,8 @@ export function makeRowChecks({ ledger, now, files, scratch }: RowCheckParts): R
   const seen = new Map<string, Row>()
 
   /** I2, I3, I5 of the shard that a checkpoint was added to. */
-  async function checkpoint(tx: Queries, { values }: Done): Promise<void> {
-    const [batch, number, fence, , blob, outputBytes, errorBytes] = values
+  async function checkpoint(tx: Queries, values: readonly Value[]): Promise<void> {
+    const [batch, number, fence, , blob, body, outputBytes, errorBytes] = values
     const where = `batch_id = $1 and number = $2`
     const [shard] = await tx.query(`select * from shards where ${where}`, [batch!, number!])
     const what = `shard ${number} of ${batch}`
@@ -38,7 +38,7 @@ export function makeRowChecks({ ledger, now, files, scratch }: RowCheckParts): R
     if (ended.has(String(its?.status))) ledger.wrong('I7', `${what}: a checkpoint after its batch has ended`)
     if (!shard) return ledger.wrong('I2', `${what}: a checkpoint without a shard`)
     if (shard.fence !== fence) ledger.wrong('I2', `${what}: a checkpoint under fence ${fence}, which is ${shard.fence} now`)
-    const bytes = scratch.blobs.get(String(blob))?.bytes.length
+    const bytes = body === null ? scratch.blobs.get(String(blob))?.bytes.length : Buffer.from(String(body), 'base64').length
     if (bytes !== Number(outputBytes) + Number(errorBytes))
       ledger.wrong(
         'I3',
@@ -74,14 +74,16 @@ export function makeRowChecks({ ledger, now, files, scratch }: RowCheckParts): R
         ledger.wrong('I7', `batch ${id}: it changed after its end`)
       if (from === to) continue
       if (to === 'cancelling' || ended.has(to)) if (!ledger.stoppedAt.has(id)) ledger.stoppedAt.set(id, now())
-      if (to === 'in_progress') planned(row)
+      if (to === 'in_progress') await planned(tx, row)
       if (ended.has(to)) await published(tx, row)
     }
   }
 
   /** I3 of a plan. */
-  function planned(row: Row): void {
-    const bytes = scratch.blobs.get(String(row.plan_blob))?.bytes.length
+  async function planned(tx: Queries, row: Row): Promise<void> {
+    const rows = await tx.query(`select body from shards where batch_id = $1`, [String(row.id)])
+    const inRows = rows.reduce((n, { body }) => n + Buffer.from(String(body), 'base64').length, 0)
+    const bytes = row.plan_blob === null ? inRows : scratch.blobs.get(String(row.plan_blob))?.bytes.length
     if (bytes !== row.plan_bytes) ledger.wrong('I3', `batch ${row.id}: its plan of ${row.plan_bytes} bytes has ${bytes}`)
   }
 
@@ -101,7 +103,7 @@ export function makeRowChecks({ ledger, now, files, scratch }: RowCheckParts): R
     async inspect(tx, done) {
       ledger.progressAt = now()
       for (const one of done) {
-        if (one.sql.startsWith('insert into segments')) await checkpoint(tx, one)
+        if (one.sql.startsWith('insert into segments')) for (const values of rowsIn(one)) await checkpoint(tx, values)
         if (one.sql.includes(`state = 'closed'`)) ledger.reach(`composing ${String(one.values[0])}`)
       }
       if (done.some(({ sql }) => /insert into batches|update batches\s+set status/.test(sql))) await batches(tx)
@@ -120,4 +122,10 @@ export function makeRowChecks({ ledger, now, files, scratch }: RowCheckParts): R
       if (rows.length > 0) ledger.wrong('I3', `${store}: ${name} is deleted, and a row still points at it`)
     },
   }
+}
+
+/** The rows of one insertion of segments. */
+function rowsIn({ values }: Done): Value[][] {
+  const width = 9 + sumColumns.length
+  return Array.from({ length: values.length / width }, (_, i) => values.slice(i * width, (i + 1) * width))
 }

@@ -33,6 +33,7 @@ export function drawSettings(chance: Chance): Setup {
       heldBytes: chance.pick([3000, 64_000_000]),
       shardLines: chance.pick([3, 10, 1000]),
       shardBytes: 8_000_000,
+      shortBytes: chance.pick([1, 400, 32_768]),
       maxLines: 50_000,
       maxFileBytes: 1e9,
       maxInputs: 50_000,

@@ -71,12 +71,12 @@ export function startApi(world: World, name: string): SimApi {
         raw: { socket },
       }
       const reply = { raw: { socket, shouldKeepAlive: true, once: (_: string, tell: () => void) => void finished.push(tell) } }
-      const { id, isNew } = await createOnce(
+      const { id, made } = await createOnce(
         { db, clock, newUuid } as ApiParts,
         request as unknown as Parameters<typeof CreateOnce>[1],
         reply as unknown as Parameters<typeof CreateOnce>[2],
       )
-      if (isNew) db.hint('plan')
+      if (made) db.hint('plan')
       if (answered()) for (const tell of finished) tell()
       return id
     },

@@ -1,0 +1,60 @@
+import { DbFull, DbUnavailable, type Db, type Queries } from './db.ts'
+
+interface Waiting<A, B> {
+  readonly ask: A
+  readonly resolve: (answer: B) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Group commit: does in one transaction what is asked at about the same time. While one round is under way, what is asked gathers for the next; a lone ask waits
+ * for nothing. `together` answers each ask in its place. A round that fails as a whole is done again one by one, so that an error is told to whose it is;
+ * where the database is away or full, it is told to all.
+ */
+export function gather<A, B>(
+  db: Db,
+  together: (tx: Queries, asks: readonly A[]) => Promise<readonly B[]>,
+  most: number,
+): (ask: A) => Promise<B> {
+  const waiting: Waiting<A, B>[] = []
+  let going = false
+
+  async function round(some: readonly Waiting<A, B>[]): Promise<void> {
+    try {
+      const answers = await db.tx((tx) =>
+        together(
+          tx,
+          some.map(({ ask }) => ask),
+        ),
+      )
+      if (answers.length !== some.length) throw new Error(`${some.length} asked, ${answers.length} answered`)
+      for (const [i, answer] of answers.entries()) some[i]?.resolve(answer)
+    } catch (error) {
+      if (some.length === 1 || error instanceof DbUnavailable || error instanceof DbFull)
+        for (const { reject } of some) reject(error)
+      else for (const one of some) await round([one])
+    }
+  }
+
+  async function go(): Promise<void> {
+    going = true
+    while (waiting.length > 0) await round(waiting.splice(0, most))
+    going = false
+  }
+
+  return (ask) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ ask, resolve, reject })
+      if (!going) void go()
+    })
+}
+
+/** `($1, $2), ($3, $4)`: for lists of values of which each row has `width`, the integers at the places named cast to what PostgreSQL cannot guess. */
+export const rowsOfValues = (rows: number, width: number, integers: readonly number[] = [], first = 1): string =>
+  Array.from({ length: rows }, (_, r) => {
+    const row = Array.from({ length: width }, (__, c) => {
+      const parameter = `$${first + r * width + c}`
+      return integers.includes(c) ? `cast(${parameter} as bigint)` : parameter
+    })
+    return `(${row.join(', ')})`
+  }).join(', ')
