@@ -5,15 +5,19 @@ import { windowMs } from '../domain/batch.ts'
 import { badAddress, cannotCancel, invalidValue, noSuchAfter, noSuchBatch } from '../domain/errors.ts'
 import { isUuid, parseBatchId, type BatchId } from '../domain/ids.ts'
 import { batchWire, listWire } from '../domain/wire.ts'
-import { cancelBatch, findBatch, listBatches } from '../store/batches.ts'
+import { cancelBatch, findBatch, findBatches, listBatches } from '../store/batches.ts'
+import { gatherReads } from '../store/gather.ts'
 import { listGrants } from '../store/buckets.ts'
 import { createOnce } from './create-once.ts'
 import type { ApiParts } from './parts.ts'
 import { parseLimit, type PageQuery } from './query.ts'
 import { batch, createBatchBody, idParams, listOf, pageQuery, type CreateBatchBody } from './schemas.ts'
 
+const getsAtOnce = 50
+
 export function batchRoutes(app: FastifyInstance, parts: ApiParts): void {
   const { db, events } = parts
+  const findTogether = gatherReads(db, findBatches, getsAtOnce)
 
   app.post<{ Body: CreateBatchBody }>(
     '/batches',
@@ -48,7 +52,7 @@ export function batchRoutes(app: FastifyInstance, parts: ApiParts): void {
     '/batches/:id',
     { schema: { summary: 'Get a batch', params: idParams, response: { 200: batch } } },
     async (request) => {
-      const found = await findBatch(db, request.caller.projectId, parseBatchId(request.params.id))
+      const found = await findTogether({ projectId: request.caller.projectId, id: parseBatchId(request.params.id) })
       if (!found) throw noSuchBatch(request.params.id)
       return batchWire(found)
     },

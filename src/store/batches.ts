@@ -1,6 +1,7 @@
 import type { Batch, BatchStatus, PlanError } from '../domain/batch.ts'
 import type { BatchId, KeyId, ProjectId } from '../domain/ids.ts'
-import { int, intOrNull, text, textOrNull, type Queries, type Row, type Value } from './db.ts'
+import { int, intOrNull, text, textOrNull, type Queries, type Row } from './db.ts'
+import { rowsOfValues } from './gather.ts'
 import { sumColumns, sumsOf } from './sums.ts'
 
 /** What a create gives; the rest of the row follows from it. */
@@ -76,25 +77,56 @@ const selectBatches = (page: string): string => `with page as (select * from bat
     where batch_id in (select id from page where status in ${running}) group by batch_id) s on s.batch_id = p.id
   order by p.id desc`
 
+export interface BatchName {
+  readonly projectId: ProjectId
+  readonly id: BatchId
+}
+
 /** The caller's project is named in the statement itself (I14). */
-export const findBatch = (db: Queries, projectId: ProjectId, id: BatchId): Promise<Batch | null> =>
-  oneBatch(db, id, 'and project_id = $2', [projectId])
+export const findBatch = async (db: Queries, projectId: ProjectId, id: BatchId): Promise<Batch | null> =>
+  (await findBatches(db, [{ projectId, id }]))[0] ?? null
+
+/**
+ * The batch of each name, or null. NOTE: the statement that sums takes PostgreSQL several times as long to plan, and most batches that are asked for do not run.
+ */
+export async function findBatches(db: Queries, names: readonly BatchName[]): Promise<(Batch | null)[]> {
+  const byName = new Map<string, Row>()
+  const note = (rows: readonly Row[]) => rows.forEach((row) => byName.set(nameOf(text(row, 'project_id'), text(row, 'id')), row))
+  const these = rowsOfValues(names.length, 2)
+  note(
+    await db.query(
+      `select * from batches where (project_id, id) in (values ${these})`,
+      names.flatMap(({ projectId, id }) => [projectId, id]),
+    ),
+  )
+  const running = [...new Set([...byName.values()].filter(isRunning).map((row) => text(row, 'id')))]
+  if (running.length > 0) note(await withSums(db, running))
+  return names.map(({ projectId, id }) => {
+    const row = byName.get(nameOf(projectId, id))
+    return row ? batchOf(row) : null
+  })
+}
+
+const nameOf = (projectId: string, id: string): string => `${projectId}/${id}`
 
 /** For the worker, which serves all projects. */
-export const loadBatch = (db: Queries, id: BatchId): Promise<Batch | null> => oneBatch(db, id, '', [])
+export async function loadBatch(db: Queries, id: BatchId): Promise<Batch | null> {
+  const [row] = await withSums(db, [id])
+  return row ? batchOf(row) : null
+}
 
-/** NOTE: the statement that sums takes PostgreSQL several times as long to plan, and most batches that are asked for do not run. */
-async function oneBatch(db: Queries, id: BatchId, where: string, values: readonly Value[]): Promise<Batch | null> {
-  const [row] = await db.query(`select * from batches where id = $1 ${where}`, [id, ...values])
-  if (!row || !isRunning(row)) return row ? batchOf(row) : null
-  const [now] = await db.query(
-    `select * from batches b left join (
-       select ${sumColumns.map((c) => `sum(${c}) as shards_${c}`).join(', ')} from shards where batch_id = $1) s on 1 = 1
-     where id = $1 ${where}`,
-    [id, ...values],
+/** Those of a batch that runs are those of its shards; of another, its own. One statement, so that no batch is seen between the two. */
+async function withSums(db: Queries, ids: readonly string[]): Promise<Row[]> {
+  const these = ids.map((_, i) => `$${i + 1}`).join(', ')
+  const rows = await db.query(
+    `select b.*, ${sumColumns.map((c) => `s.shards_${c}`).join(', ')} from batches b left join (
+       select batch_id, ${sumColumns.map((c) => `sum(${c}) as shards_${c}`).join(', ')} from shards where batch_id in (${these}) group by batch_id
+     ) s on s.batch_id = b.id where b.id in (${these})`,
+    ids,
   )
-  if (!now || !isRunning(now)) return now ? batchOf(now) : null
-  return batchOf({ ...now, ...Object.fromEntries(sumColumns.map((c) => [c, now[`shards_${c}`] ?? 0])) })
+  return rows.map((row) =>
+    isRunning(row) ? { ...row, ...Object.fromEntries(sumColumns.map((c) => [c, row[`shards_${c}`] ?? 0])) } : row,
+  )
 }
 
 const isRunning = ({ status }: Row): boolean => status === 'in_progress' || status === 'cancelling'

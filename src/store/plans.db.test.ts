@@ -26,7 +26,7 @@ function explaining(db: Db, explain: string, steps: string[], told: (row: Row) =
 }
 
 /** A table from end to end, or along the index of its primary key, which is as long. Partial indexes of what is open are short. */
-const wholeTable = /^SCAN (?!(page|p|s|few|more)\b)\w+\b(?! USING (COVERING )?INDEX (batches|shards)_)/
+const wholeTable = /^SCAN (?!(page|p|s|few|more|CONSTANT)\b)\w+\b(?! USING (COVERING )?INDEX (batches|shards)_)/
 
 async function askAll(db: Db, seen: Db): Promise<void> {
   const id = await runningBatch(db, 3)

@@ -68,7 +68,7 @@ test('a short plan is no blob: each shard has its part of the very bytes that th
   )
   if (long.kind !== 'planned' || short.kind !== 'planned') throw new Error('refused')
   const whole = await blobs.readRange({ name: 'plan', start: 0, bytes: long.bytes })
-  expect(short.shards.map(({ body: _, ...span }) => span)).toEqual(long.shards)
+  expect(short.shards).toMatchObject(long.shards)
   expect(short.shards.length).toBeGreaterThan(1)
   expect(Buffer.concat(short.shards.map(({ body }) => Buffer.from(body ?? '', 'base64')))).toEqual(whole)
   expect(await blobs.head('none')).toBeNull()
