@@ -112,4 +112,12 @@ export const pageQuery = Type.Object({
   order: Type.Optional(Type.String()),
   purpose: Type.Optional(Type.String()),
 })
+export const resultsQuery = Type.Object({
+  after: Type.Optional(Type.String({ description: 'the x-next-after of the page before; without it, from the first line on' })),
+  max_bytes: Type.Optional(Type.String({ description: 'about how long a page may be; default 4194304, at most 67108864' })),
+})
+export const resultLines = Type.String({
+  description:
+    'Lines as they will stand in the output and error files. The headers say x-incomplete (true: ask again) and x-next-after (with this).',
+})
 export const idParams = Type.Object({ id: Type.String() })

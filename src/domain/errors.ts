@@ -77,6 +77,8 @@ export const badJson = () =>
   )
 export const noSuchBatch = (id: string) => new ApiError(404, null, `No batch found with id '${brief(id)}'.`)
 export const noSuchFile = (id: string) => new ApiError(404, null, `No such File object: ${brief(id)}`, 'id')
+export const resultsGone = (kind: string, id: string) =>
+  new ApiError(410, null, `The ${kind} of this batch, ${brief(id)}, is gone: deleted, replaced, or its time was over.`)
 export const noSuchRoute = (method: string, path: string) => new ApiError(404, null, `Invalid URL (${method} ${brief(path)}).`)
 export const wrongMethod = (method: string, path: string, allowed: readonly string[]) =>
   new ApiError(405, null, `${method} is not allowed for ${brief(path)}. Allowed: ${allowed.join(', ')}.`, null, {

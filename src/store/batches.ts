@@ -67,7 +67,9 @@ const plainColumns = [
  * Batches with their sums: of one that runs, those of its shards; of one that has ended, those that publishing wrote. One statement, so that no batch is seen
  * between the two. `$1` and on are the caller's in `page`.
  */
-const selectBatches = (page: string): string => `with page as (select * from batches ${page})
+const selectBatches = (
+  page: string,
+): string => `with page as (select ${[...plainColumns, ...sumColumns].join(', ')} from batches ${page})
   select ${plainColumns.map((c) => `p.${c}`).join(', ')}, ${sumColumns.map((c) => `case when p.status in ${running} then coalesce(s.${c}, 0) else p.${c} end as ${c}`).join(', ')}
   from page p left join (
     select batch_id, ${sumColumns.map((c) => `sum(${c}) as ${c}`).join(', ')} from shards

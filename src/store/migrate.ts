@@ -3,10 +3,11 @@ import { sql as first } from './sql/0001.ts'
 import { sql as second } from './sql/0002.ts'
 import { sql as third } from './sql/0003.ts'
 import { sql as fourth } from './sql/0004.ts'
+import { sql as fifth } from './sql/0005.ts'
 import { holdName } from './tokens.ts'
 
 /** In order; the place in the list is the number. Forward only: what has been released is never changed. */
-const migrations: readonly string[] = [first, second, third, fourth]
+const migrations: readonly string[] = [first, second, third, fourth, fifth]
 
 export class SchemaTooNew extends Error {
   override name = 'SchemaTooNew'

@@ -21,6 +21,8 @@ export interface Publication {
   readonly objects: readonly OutputName[]
   /** When the objects are to be deleted; null: never. */
   readonly objectsExpireAt: number | null
+  /** Where each shard's results lie in the two files (domain/layout.ts); null: nothing ran. */
+  readonly layout: string | null
 }
 
 /**
@@ -34,10 +36,10 @@ export function publishBatch(db: Db, batch: Batch, fence: number, p: Publication
     const rows = await tx.query(
       `update batches set status = $4, output_file_id = $5, error_file_id = $6,
          finalizing_at = case when status = 'in_progress' then ${stamp} else finalizing_at end, ${p.ending}_at = ${stamp}, sweep_at = ${stamp},
-         owner = null, lease_until = 0, trouble = null, trouble_since = null,
-         ${sumColumns.map((c, i) => `${c} = $${i + 8}`).join(', ')}
+         owner = null, lease_until = 0, trouble = null, trouble_since = null, layout = $8,
+         ${sumColumns.map((c, i) => `${c} = $${i + 9}`).join(', ')}
        where id = $1 and fence = $2 and status = $3 returning id`,
-      [batch.id, fence, batch.status, p.ending, p.outputFileId, p.errorFileId, notBefore, ...sumValues(p.sums)],
+      [batch.id, fence, batch.status, p.ending, p.outputFileId, p.errorFileId, notBefore, p.layout, ...sumValues(p.sums)],
     )
     if (rows.length === 0) return false
     for (const file of p.files) {

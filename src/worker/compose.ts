@@ -9,6 +9,7 @@ import { noSums } from '../domain/usage.ts'
 import { forever, makeBell } from '../kit/forever.ts'
 import { loadBatch } from '../store/batches.ts'
 import { publishBatch, type Publication, type Terminal } from '../store/publish.ts'
+import { layoutOfShards } from '../store/result-rows.ts'
 import { resultSizes } from '../store/segments.ts'
 import { closeShards } from '../store/shards.ts'
 import { claimCompose, giveBackWalk, type Walk } from '../store/walks.ts'
@@ -77,7 +78,15 @@ export function makeComposer(parts: WorkerParts): { run(signal: AbortSignal): Pr
   /** null: the fence is old. */
   async function compose(walk: Walk, batch: Batch, signal: AbortSignal): Promise<Publication | null> {
     const { fence, planBlob } = walk
-    const nothing = { outputFileId: null, errorFileId: null, files: [], objects: [], objectsExpireAt: null, sums: noSums }
+    const nothing = {
+      outputFileId: null,
+      errorFileId: null,
+      files: [],
+      objects: [],
+      objectsExpireAt: null,
+      layout: null,
+      sums: noSums,
+    }
     if (planBlob === null || batch.inProgressAt === null)
       return { ...nothing, ending: batch.status === 'cancelling' ? 'cancelled' : 'expired' }
     if (!(await closeShards(db, batch.id, fence))) return null
@@ -96,7 +105,7 @@ export function makeComposer(parts: WorkerParts): { run(signal: AbortSignal): Pr
       !isAddress(batch.input) || elsewhere
         ? await composeFiles(parts, batch, fence, results, signal)
         : await composeObjects(parts, batch, fence, results, signal)
-    return placed && { ...placed, ending, sums: sizes.sums }
+    return placed && { ...placed, ending, sums: sizes.sums, layout: await layoutOfShards(db, batch.id) }
   }
 
   return {
