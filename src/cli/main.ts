@@ -8,6 +8,7 @@ import { exit, tellFailure, type Exit } from './failure.ts'
 import { settingsOf, withSettings } from './flags.ts'
 import { showBackends } from './backends.ts'
 import { checkBucket, createKeyOf, createProject, listBuckets, listKeys, listProjects, revokeKey } from './operator.ts'
+import { followResults } from './follow-results.ts'
 import { results } from './results.ts'
 import { run } from './run.ts'
 import { serve } from './serve.ts'
@@ -116,8 +117,17 @@ ofServer(add('get <id>', 'a batch')).action(
 )
 ofServer(add('watch <id>', 'follow a batch to its end')).action(act((t, f, [id = '']) => watch(t, client(f), id)))
 ofServer(
-  add('results <id>', 'fetch the results of a batch').option('--to <folder>', 'where to write them; - is standard output', '.'),
-).action(act((t, f, [id = '']) => results(t, client(f), id, String(f.to))))
+  add('results <id>', 'fetch the results of a batch')
+    .option('--to <folder>', 'where to write them; - is standard output', '.')
+    .option('--follow', 'its lines to standard output as they end, while it runs')
+    .option('--after <position>', 'go on with following behind this position'),
+).action(
+  act((t, f, [id = '']) =>
+    f.follow === true || typeof f.after === 'string'
+      ? followResults(t, client(f), id, typeof f.after === 'string' ? f.after : null)
+      : results(t, client(f), id, String(f.to)),
+  ),
+)
 ofServer(add('cancel <id>', 'cancel a batch')).action(
   act(async (t, f, [id = '']) => {
     const batch = await client(f).cancelBatch(id)

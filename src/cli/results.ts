@@ -13,7 +13,7 @@ export async function results(t: Terminal, client: Client, id: string, to: strin
   const batch = await client.getBatch(id)
   if (!isOver(batch.status))
     throw new Failure(
-      `Batch ${id} is ${batch.status}: there are results when it has ended. Follow it with: nightshift watch ${id}`,
+      `Batch ${id} is ${batch.status}: its files are there when it has ended. Follow it with: nightshift watch ${id}, or its lines: nightshift results ${id} --follow`,
     )
   const written: string[] = []
   for (const [kind, file] of [
@@ -21,15 +21,16 @@ export async function results(t: Terminal, client: Client, id: string, to: strin
     ['error', batch.error_file_id],
   ] as const) {
     if (file === null) continue
-    if (to === '-')
-      await fetchTo(client, file, async (chunk) => {
-        if (!process.stdout.write(chunk)) await once(process.stdout, 'drain')
-      })
+    if (to === '-') await fetchTo(client, file, writeOut)
     else written.push(await fetchFile(client, file, join(to, `${id}_${kind}.jsonl`)))
   }
   if (t.json) t.out(`${JSON.stringify({ id, status: batch.status, files: written }, null, 2)}\n`)
   else if (to !== '-') t.out(written.length === 0 ? 'There are no results.\n' : written.map((path) => `${path}\n`).join(''))
   return batch.status === 'failed' ? exit.failed : exitOf(batch)
+}
+
+export async function writeOut(chunk: Uint8Array): Promise<void> {
+  if (!process.stdout.write(chunk)) await once(process.stdout, 'drain')
 }
 
 /** Whole under its name, or not there. */

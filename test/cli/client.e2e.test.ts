@@ -33,8 +33,8 @@ async function endedBatch(text: string): Promise<Batch> {
   return followToEnd(server, id)
 }
 
-async function hangingBatch(): Promise<string> {
-  const lines = linesOf(['[[hang]]'])
+async function hangingBatch(...before: string[]): Promise<string> {
+  const lines = linesOf([...before, '[[hang]]'])
   const { id } = await create(server, { input_file_id: (await upload(server, lines.text)).id })
   await poll(
     async () => simulator.stats().inFlight,
@@ -127,6 +127,37 @@ test('a batch that runs has no results yet; cancel ends it, watch tells so with 
   expect([fetched.code, fetched.out]).toEqual([1, `${id}_error.jsonl\n`])
   expect(parseResults(await readFile(folder.in(`${id}_error.jsonl`), 'utf8'))[0]?.error?.code).toBe('batch_cancelled')
   expectFailure(await night('cancel', (await endedBatch(linesOf(['']).text)).id), 1, /cancel/i)
+})
+
+test('results are followed to the end on standard output, each line once, and from a position on', async () => {
+  const lines = linesOf(['', '[[400]]', ...times(40)])
+  const id = (await create(server, { input_file_id: (await upload(server, lines.text)).id })).id
+  const followed = await night('results', id, '--follow')
+  expect([followed.code, followed.err]).toEqual([3, ''])
+  expect(
+    parseResults(followed.out)
+      .map(({ custom_id }) => custom_id)
+      .toSorted(),
+  ).toEqual([...lines.customIds].toSorted())
+})
+
+test('who stops following is told from where to go on', async () => {
+  const id = await hangingBatch('')
+  await using following = start(['results', id, '--follow'], { cwd: folder.path })
+  await poll(
+    async () => following.out(),
+    (text) => text.endsWith('\n'),
+    'the first line is there',
+  )
+  following.signal('SIGINT')
+  const { code, err } = await following.ended
+  const [, after] = /nightshift results \S+ --follow(?: --after (\S+))?\n/.exec(err) ?? []
+  expect(code, err).toBe(130)
+  expect((await night('cancel', id)).code).toBe(0)
+  await followToEnd(server, id)
+  const rest = await night('results', id, ...(after === undefined ? ['--follow'] : ['--after', after]))
+  expect(parseResults(rest.out).map(({ error }) => error?.code)).toEqual(['batch_cancelled'])
+  expectFailure(await night('results', id, '--after', 'nonsense'), 1, /x-next-after/)
 })
 
 test('watch leaves the batch alone when the watcher is stopped', async () => {
