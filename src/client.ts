@@ -39,6 +39,12 @@ export interface NewBatch {
   readonly metadata?: Readonly<Record<string, string>>
 }
 
+/** Which of the failed lines are retried; neither: all of them. */
+export interface Retry {
+  readonly codes?: readonly string[]
+  readonly statuses?: readonly number[]
+}
+
 /** Lines that have ended, whole; `after` is for the next page. `incomplete`: there is more, or may be. */
 export interface ResultsPage {
   readonly lines: Uint8Array
@@ -67,6 +73,8 @@ export interface Client {
   getBatch(id: string, signal?: AbortSignal): Promise<BatchView>
   listBatches(page: { after?: string; limit?: number }, signal?: AbortSignal): Promise<Page<BatchView>>
   cancelBatch(id: string, signal?: AbortSignal): Promise<BatchView>
+  /** A new batch of the lines that failed. */
+  retryBatch(id: string, retry: Retry, signal?: AbortSignal): Promise<BatchView>
   /** The results of a batch so far, behind a position; each line is in one page. A page that broke off is asked for again. */
   results(id: string, after: string | null, signal?: AbortSignal): Promise<ResultsPage>
   /** The bytes of a file or object, from a byte on. */
@@ -126,20 +134,19 @@ export function openClient({ url, key }: { url: string; key: string }): Client {
   }
 
   const json = async <T>(response: Promise<Response>): Promise<T> => (await (await response).json()) as T
+  const created = (body: NewBatch | Retry): RequestInit => ({
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'idempotency-key': crypto.randomUUID() },
+    body: JSON.stringify(body),
+  })
   const named = (id: string) => encodeURIComponent(id)
 
   return {
     url,
     upload: ({ name, stream }, signal) =>
       json(once('/files', { method: 'POST', duplex: 'half', ...multipart(name, stream()), ...(signal ? { signal } : {}) })),
-    createBatch: (batch, signal) =>
-      json(
-        patient('/batches', signal, {
-          method: 'POST',
-          headers: { 'content-type': 'application/json', 'idempotency-key': crypto.randomUUID() },
-          body: JSON.stringify(batch),
-        }),
-      ),
+    createBatch: (batch, signal) => json(patient('/batches', signal, created(batch))),
+    retryBatch: (id, retry, signal) => json(patient(`/batches/${named(id)}/retry`, signal, created(retry))),
     getBatch: (id, signal) => json(patient(`/batches/${named(id)}`, signal)),
     listBatches: ({ after, limit }, signal) =>
       json(

@@ -11,6 +11,7 @@ import { modelRoutes } from './models.ts'
 import { operationRoutes } from './operations.ts'
 import type { ApiParts } from './parts.ts'
 import { resultRoutes } from './results.ts'
+import { retryRoutes } from './retry.ts'
 
 const bodyBytes = 1024 * 1024
 
@@ -104,6 +105,7 @@ export async function makeApi(parts: ApiParts): Promise<FastifyInstance> {
         })
         batchRoutes(routes, parts)
         resultRoutes(routes, parts)
+        retryRoutes(routes, parts)
         fileRoutes(routes, parts)
         modelRoutes(routes, parts)
       },

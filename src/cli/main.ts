@@ -10,6 +10,7 @@ import { showBackends } from './backends.ts'
 import { checkBucket, createKeyOf, createProject, listBuckets, listKeys, listProjects, revokeKey } from './operator.ts'
 import { followResults } from './follow-results.ts'
 import { results } from './results.ts'
+import { retry } from './retry.ts'
 import { run } from './run.ts'
 import { serve } from './serve.ts'
 import { clientOf, type ServerFlags } from './server.ts'
@@ -128,6 +129,19 @@ ofServer(
       : results(t, client(f), id, String(f.to)),
   ),
 )
+const again =
+  <T>(parse: (text: string) => T) =>
+  (text: string, all: T[] = []) => [...all, parse(text)]
+function statusOf(text: string): number {
+  if (!/^[1-9]\d\d$/.test(text)) throw new InvalidArgumentError('It is an HTTP status.')
+  return Number(text)
+}
+ofServer(
+  add('retry <id>', 'a new batch of the lines that failed')
+    .option('--code <code>', 'only those without an answer that have this code; may be given again', again(String))
+    .option('--status <status>', 'only those whose answer had this status; may be given again', again(statusOf))
+    .option('--watch', 'follow it to its end'),
+).action(act((t, f, [id = '']) => retry(t, client(f), id, f)))
 ofServer(add('cancel <id>', 'cancel a batch')).action(
   act(async (t, f, [id = '']) => {
     const batch = await client(f).cancelBatch(id)

@@ -88,6 +88,8 @@ export const noSuchAfter = (what: 'batch' | 'file', id: string) =>
   invalid('after', `Invalid 'after': there is no ${what} with id '${brief(id)}'. Give the last id of the page before.`)
 export const cannotCancel = (status: string) =>
   new ApiError(409, null, `Cannot cancel a batch with status '${status}'.`, null, { 'x-should-retry': 'false' })
+export const cannotRetry = (why: string) =>
+  new ApiError(409, null, `The batch cannot be retried: ${why}.`, null, { 'x-should-retry': 'false' })
 export const idempotencyMismatch = () =>
   new ApiError(409, null, 'This Idempotency-Key was used with another body. Use a new key for a new batch.', null, {
     'x-should-retry': 'false',

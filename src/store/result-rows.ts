@@ -105,3 +105,9 @@ export async function loadLayout(db: Queries, projectId: ProjectId, id: BatchId)
   const layout = row ? textOrNull(row, 'layout') : null
   return layout === null ? null : parseLayout(layout)
 }
+
+/** Of the object that was planned; null: it was a file, or a program of before planned it. */
+export async function loadInputTag(db: Queries, projectId: ProjectId, id: BatchId): Promise<string | null> {
+  const [row] = await db.query(`select input_tag from batches where project_id = $1 and id = $2`, [projectId, id])
+  return row ? textOrNull(row, 'input_tag') : null
+}

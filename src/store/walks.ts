@@ -103,6 +103,8 @@ export interface Plan {
   readonly bytes: number
   readonly lines: number
   readonly model: string
+  /** Of the object that was planned. */
+  readonly inputTag?: string | null
   readonly shards: readonly ShardSpan[]
 }
 
@@ -112,11 +114,11 @@ const shardsAtOnce = 100
 export function startBatch(db: Db, id: BatchId, fence: number, plan: Plan): Promise<boolean> {
   return db.tx(async (tx) => {
     const rows = await tx.query(
-      `update batches set status = 'in_progress', model = $3, total = $4, plan_blob = $5, plan_bytes = $6,
+      `update batches set status = 'in_progress', model = $3, total = $4, plan_blob = $5, plan_bytes = $6, input_tag = $7,
          in_progress_at = case when created_at > {now} then created_at else {now} end,
          owner = null, lease_until = 0, retry_at = 0, trouble = null, trouble_since = null
        where id = $1 and fence = $2 and status = 'validating' returning id`,
-      [id, fence, JSON.stringify(plan.model), plan.lines, plan.blob, plan.bytes],
+      [id, fence, JSON.stringify(plan.model), plan.lines, plan.blob, plan.bytes, plan.inputTag ?? null],
     )
     if (rows.length === 0) return false
     for (let i = 0; i < plan.shards.length; i += shardsAtOnce) {

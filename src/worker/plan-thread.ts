@@ -5,7 +5,7 @@ import { BucketDenied } from '../blobs/bucket.ts'
 import { openBlobs, openBucket } from '../blobs/open.ts'
 import { makeHash } from '../domain/custom-id-hash.ts'
 import { planFile } from './plan.ts'
-import type { PlanResult, PlanSpec } from './plan-spec.ts'
+import type { PlanResult, PlanSource, PlanSpec } from './plan-spec.ts'
 
 /** What comes back. An error crosses as its name, text and what the caller must know of it. */
 export type PlanAnswer =
@@ -27,6 +27,7 @@ async function run(spec: PlanSpec): Promise<PlanAnswer> {
     const seeds = randomBytes(8)
     const parts = {
       read: reader(spec.input),
+      readErrors: spec.retry ? reader(spec.retry.errors) : null,
       target: openBlobs(spec.target.place),
       hash: makeHash(seeds.readInt32LE(0), seeds.readInt32LE(4)),
     }
@@ -37,7 +38,7 @@ async function run(spec: PlanSpec): Promise<PlanAnswer> {
   }
 }
 
-function reader(input: PlanSpec['input']): (signal: AbortSignal) => AsyncIterable<Buffer> {
+function reader(input: PlanSource): (signal: AbortSignal) => AsyncIterable<Buffer> {
   if (input.kind === 'blob') {
     const blobs = openBlobs(input.place)
     return (signal) => blobs.read(input.name, undefined, signal)

@@ -8,15 +8,19 @@ import { hashOfId, makeHashList, type Hash } from '../domain/custom-id-hash.ts'
 import { endpointOf } from '../domain/endpoints.ts'
 import { makeLineChecker } from '../domain/line.ts'
 import { plannedBytes } from '../domain/plan-format.ts'
+import { makePicks } from '../domain/retried.ts'
 import { makeCells } from './cells.ts'
 import { findDuplicates } from './duplicates.ts'
 import type { PlanResult, PlanSpec } from './plan-spec.ts'
 import { collectErrors, type PlanErrors } from './plan-errors.ts'
+import { otherLines, pickFailed } from './pick-failed.ts'
 import { makePages, type Pages } from './pages.ts'
 
 export interface PlanParts {
   /** Opens the input anew, as it was seen. */
   readonly read: (signal: AbortSignal) => AsyncIterable<Buffer>
+  /** The same, of the error file, where only its lines are planned. */
+  readonly readErrors?: ((signal: AbortSignal) => AsyncIterable<Buffer>) | null
   readonly target: Blobs
   readonly hash: Hash
 }
@@ -24,7 +28,11 @@ export interface PlanParts {
 class Refused extends Error {}
 
 /** @throws what the blobs and buckets throw; nothing then stands under the target's name */
-export async function planFile({ read, target, hash }: PlanParts, spec: PlanSpec, signal: AbortSignal): Promise<PlanResult> {
+export async function planFile(
+  { read, readErrors, target, hash }: PlanParts,
+  spec: PlanSpec,
+  signal: AbortSignal,
+): Promise<PlanResult> {
   const endpoint = endpointOf(spec.endpoint)
   if (!endpoint) throw new Error(`no such endpoint: ${spec.endpoint}`)
   const checker = makeLineChecker(endpoint)
@@ -36,18 +44,25 @@ export async function planFile({ read, target, hash }: PlanParts, spec: PlanSpec
     const hashes = makeHashList()
     const pages = makePages()
     let inputs = 0
+    const wanted = spec.retry && readErrors ? await pickFailed(readErrors(signal), spec.retry, hash, errors) : null
+    if (errors.any) throw new Refused()
+    const found = makePicks()
     const onLine = (bytes: Buffer, start: number, end: number, number: number): void => {
+      if (wanted && !wanted.has(number)) return
       if (cells.lines >= spec.maxLines && !errors.any) errors.add(tooManyLines(spec.maxLines))
       const line = checker.check(bytes, start, end, number)
       if (line.kind === 'bad') return line.errors.forEach((e) => errors.add(e))
       inputs += line.inputs
-      hashes.add(hashOfId(hash, bytes, line.customIdStart, line.customIdEnd))
+      const idHash = hashOfId(hash, bytes, line.customIdStart, line.customIdEnd)
+      hashes.add(idHash)
+      if (wanted) found.add(number, idHash)
       const size = plannedBytes(line.customIdEnd - line.customIdStart, line.bodyEnd - line.bodyStart)
       cells.add(size)
       if (!errors.any) pages.write(bytes, line, number, size)
     }
     const whole = yield* eachLine(open(), spec, errors, onLine, pages)
     if (inputs > spec.maxInputs) errors.add(tooManyInputs(inputs, spec.maxInputs))
+    if (wanted && (found.count !== wanted.count || found.sum !== wanted.sum)) errors.add(otherLines)
     if (cells.lines === 0 && !errors.any) errors.add(emptyFile)
     const candidates = hashes.repeated()
     if (whole && candidates.length > 0) await findDuplicates({ open, spec, checker, hash, candidates, errors })

@@ -160,6 +160,18 @@ test('who stops following is told from where to go on', async () => {
   expectFailure(await night('results', id, '--after', 'nonsense'), 1, /x-next-after/)
 })
 
+test('retry makes a batch of the lines that failed, or of some of them', async () => {
+  const failed = await endedBatch(linesOf(['', '[[400]]', '[[422]]']).text)
+  const made = await night('retry', failed.id, '--status', '422', '--json')
+  expect(made.code, made.err).toBe(0)
+  expect(batchOf(made.out)).toMatchObject({ metadata: { retry_of: failed.id }, input_file_id: failed.input_file_id })
+  expect((await followToEnd(server, batchOf(made.out).id)).request_counts.total).toBe(1)
+  const watched = await night('retry', failed.id, '--watch', '--json')
+  expect([watched.code, batchOf(watched.out).request_counts.total]).toEqual([3, 2])
+  expectFailure(await night('retry', (await endedBatch(linesOf(['']).text)).id), 1, /cannot be retried: it has no error file/)
+  expectFailure(await night('retry', failed.id, '--status', 'bad'), 2, 'It is an HTTP status')
+})
+
 test('watch leaves the batch alone when the watcher is stopped', async () => {
   const id = await hangingBatch()
   await using watching = start(['watch', id], { cwd: folder.path })
