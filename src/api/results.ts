@@ -26,7 +26,6 @@ export function resultRoutes(app: FastifyInstance, parts: ApiParts): void {
         summary: 'Read the results that a batch has so far, page by page; each line is in one page',
         params: idParams,
         querystring: resultsQuery,
-        produces: ['application/x-ndjson'],
         response: { 200: resultLines },
       },
     },

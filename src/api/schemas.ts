@@ -144,8 +144,12 @@ export const resultsQuery = Type.Object({
   after: Type.Optional(Type.String({ description: 'the x-next-after of the page before; without it, from the first line on' })),
   max_bytes: Type.Optional(Type.String({ description: 'about how long a page may be; default 4194304, at most 67108864' })),
 })
-export const resultLines = Type.String({
-  description:
-    'Lines as they will stand in the output and error files. The headers say x-incomplete (true: ask again) and x-next-after (with this).',
-})
+export const resultLines = {
+  description: 'Lines as they will stand in the output and error files',
+  headers: {
+    'x-incomplete': Type.String({ description: "'true' while there is more, or may be" }),
+    'x-next-after': Type.String({ description: "the 'after' of the next page" }),
+  },
+  content: { 'application/x-ndjson': { schema: Type.String() } },
+}
 export const idParams = Type.Object({ id: Type.String() })

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { simulateDefaults, simulateHelp, version } from '../app.ts'
 import { create } from './create.ts'
 import { demo } from './demo.ts'
@@ -9,6 +9,7 @@ import { settingsOf, withSettings } from './flags.ts'
 import { showBackends } from './backends.ts'
 import { checkBucket, createKeyOf, createProject, listBuckets, listKeys, listProjects, revokeKey } from './operator.ts'
 import { followResults } from './follow-results.ts'
+import { formats, type Format } from './merge.ts'
 import { results } from './results.ts'
 import { retry } from './retry.ts'
 import { run } from './run.ts'
@@ -120,13 +121,15 @@ ofServer(add('watch <id>', 'follow a batch to its end')).action(act((t, f, [id =
 ofServer(
   add('results <id>', 'fetch the results of a batch')
     .option('--to <folder>', 'where to write them; - is standard output', '.')
+    .option('--merged', 'one file in the order of the input, each line with its request')
+    .addOption(new Option('--format <format>', 'of that file').choices(formats).default(formats[0]))
     .option('--follow', 'its lines to standard output as they end, while it runs')
     .option('--after <position>', 'go on with following behind this position'),
 ).action(
   act((t, f, [id = '']) =>
     f.follow === true || typeof f.after === 'string'
       ? followResults(t, client(f), id, typeof f.after === 'string' ? f.after : null)
-      : results(t, client(f), id, String(f.to)),
+      : results(t, client(f), id, String(f.to), f.merged === true ? (f.format as Format) : null),
   ),
 )
 const again =

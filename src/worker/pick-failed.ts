@@ -1,4 +1,4 @@
-import { splitLines } from '../blobs/lines.ts'
+import { splitLines } from '../kit/lines.ts'
 import type { PlanError } from '../domain/batch.ts'
 import { hashOfId, type Hash } from '../domain/custom-id-hash.ts'
 import { beginningOf } from '../domain/result.ts'

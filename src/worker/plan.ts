@@ -2,7 +2,7 @@
 import { createGunzip } from 'node:zlib'
 import { pipeline, Readable } from 'node:stream'
 import type { Blobs } from '../blobs/blobs.ts'
-import { splitLines } from '../blobs/lines.ts'
+import { splitLines } from '../kit/lines.ts'
 import type { PlanError } from '../domain/batch.ts'
 import { hashOfId, makeHashList, type Hash } from '../domain/custom-id-hash.ts'
 import { endpointOf } from '../domain/endpoints.ts'

@@ -5,7 +5,7 @@ import { startSimulator, type SimulateOptions } from '../../src/app.ts'
 import { followToEnd, poll } from '../conformance/follow.ts'
 import { line, linesOf, model, times } from '../conformance/lines.ts'
 import { parseResults } from '../conformance/results.ts'
-import { create, getBatch, getContent, upload, type Batch } from '../conformance/wire.ts'
+import { call, create, getBatch, getContent, upload, type Batch } from '../conformance/wire.ts'
 import { expectFailure, openFolder, run, serve, start } from './program.ts'
 
 const simulated: Partial<SimulateOptions> = { models: [model], firstTokenMs: 0, tokenMs: 0 }
@@ -170,6 +170,51 @@ test('retry makes a batch of the lines that failed, or of some of them', async (
   expect([watched.code, batchOf(watched.out).request_counts.total]).toEqual([3, 2])
   expectFailure(await night('retry', (await endedBatch(linesOf(['']).text)).id), 1, /cannot be retried: it has no error file/)
   expectFailure(await night('retry', failed.id, '--status', 'bad'), 2, 'It is an HTTP status')
+})
+
+test('merged results are one file in the order of the input, each line with its request, as JSONL or CSV', async () => {
+  const lines = linesOf([...times(150), '[[400]]', ...times(150)])
+  const blank = lines.text.replace('\n', '\r\n\r\n')
+  const batch = await endedBatch(blank)
+  const fetched = await night('results', batch.id, '--merged')
+  expect([fetched.code, fetched.out, fetched.err]).toEqual([3, `${batch.id}_merged.jsonl\n`, ''])
+  const text = await readFile(folder.in(`${batch.id}_merged.jsonl`), 'utf8')
+  const rows = text
+    .trimEnd()
+    .split('\n')
+    .map((row) => JSON.parse(row) as { custom_id: string; request: object; response: { status_code: number } })
+  expect(rows.map(({ custom_id }) => custom_id)).toEqual(lines.customIds)
+  expect(rows.map(({ request }) => request)).toEqual(
+    lines.text
+      .trimEnd()
+      .split('\n')
+      .map((one) => (JSON.parse(one) as { body: object }).body),
+  )
+  expect(rows.findIndex(({ response }) => response.status_code === 400)).toBe(150)
+  const csv = await night('results', batch.id, '--merged', '--format', 'csv', '--to', '-')
+  expect([csv.code, csv.err]).toEqual([3, ''])
+  expect(csv.out.split('\r\n').slice(0, 2)).toEqual([
+    expect.stringMatching(/^custom_id,status,answer,/),
+    expect.stringMatching(/^line-0,200,/),
+  ])
+  expect(csv.out.trimEnd().split('\r\n')).toHaveLength(302)
+  expect((await readdir(folder.path)).filter((name) => name.startsWith('.nightshift-merge'))).toEqual([])
+})
+
+test('a retry merges to the lines that it ran; what has no input any more cannot be merged', async () => {
+  const failed = await endedBatch(linesOf(['', '[[400]]', '', '[[422]]']).text)
+  const made = batchOf((await night('retry', failed.id, '--json')).out)
+  await followToEnd(server, made.id)
+  const merged = await night('results', made.id, '--merged', '--to', '-')
+  expect(
+    merged.out
+      .trimEnd()
+      .split('\n')
+      .map((row) => (JSON.parse(row) as { custom_id: string }).custom_id),
+  ).toEqual(['line-1', 'line-3'])
+  await call(server, 'DELETE', `/v1/files/${failed.input_file_id}`)
+  expectFailure(await night('results', failed.id, '--merged'), 1, failed.input_file_id)
+  expectFailure(await night('results', failed.id, '--merged', '--format', 'xml'), 2, /csv/)
 })
 
 test('watch leaves the batch alone when the watcher is stopped', async () => {
