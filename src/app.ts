@@ -41,6 +41,7 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
     const api = await makeApi({
       db,
       files: parts.files,
+      scratch: parts.scratch,
       clock,
       events,
       metrics: { ...metrics, page: () => metrics.page(workers?.metrics()) },

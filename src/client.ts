@@ -39,6 +39,19 @@ export interface NewBatch {
   readonly metadata?: Readonly<Record<string, string>>
 }
 
+/** Which of the failed lines are retried; neither: all of them. */
+export interface Retry {
+  readonly codes?: readonly string[]
+  readonly statuses?: readonly number[]
+}
+
+/** Lines that have ended, whole; `after` is for the next page. `incomplete`: there is more, or may be. */
+export interface ResultsPage {
+  readonly lines: Uint8Array
+  readonly after: string
+  readonly incomplete: boolean
+}
+
 /** What the server answered, or `status` 0: it could not be reached. */
 export class ClientError extends Error {
   override name = 'ClientError'
@@ -60,6 +73,10 @@ export interface Client {
   getBatch(id: string, signal?: AbortSignal): Promise<BatchView>
   listBatches(page: { after?: string; limit?: number }, signal?: AbortSignal): Promise<Page<BatchView>>
   cancelBatch(id: string, signal?: AbortSignal): Promise<BatchView>
+  /** A new batch of the lines that failed. */
+  retryBatch(id: string, retry: Retry, signal?: AbortSignal): Promise<BatchView>
+  /** The results of a batch so far, behind a position; each line is in one page. A page that broke off is asked for again. */
+  results(id: string, after: string | null, signal?: AbortSignal): Promise<ResultsPage>
   /** The bytes of a file or object, from a byte on. */
   content(id: string, from: number, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>
   models(signal?: AbortSignal): Promise<readonly string[]>
@@ -103,21 +120,33 @@ export function openClient({ url, key }: { url: string; key: string }): Client {
     }
   }
 
+  /** Of an answer that can be asked for again: with its body, whole. */
+  async function patientBytes(path: string, signal: AbortSignal | undefined): Promise<{ response: Response; bytes: Uint8Array }> {
+    for (let tries = 1; ; tries++) {
+      const response = await patient(path, signal)
+      try {
+        return { response, bytes: new Uint8Array(await response.arrayBuffer()) }
+      } catch (error) {
+        if (tries >= triesAtMost || signal?.aborted)
+          throw new ClientError(0, null, `${root}${path} breaks off again and again`, null, { cause: error })
+      }
+    }
+  }
+
   const json = async <T>(response: Promise<Response>): Promise<T> => (await (await response).json()) as T
+  const created = (body: NewBatch | Retry): RequestInit => ({
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'idempotency-key': crypto.randomUUID() },
+    body: JSON.stringify(body),
+  })
   const named = (id: string) => encodeURIComponent(id)
 
   return {
     url,
     upload: ({ name, stream }, signal) =>
       json(once('/files', { method: 'POST', duplex: 'half', ...multipart(name, stream()), ...(signal ? { signal } : {}) })),
-    createBatch: (batch, signal) =>
-      json(
-        patient('/batches', signal, {
-          method: 'POST',
-          headers: { 'content-type': 'application/json', 'idempotency-key': crypto.randomUUID() },
-          body: JSON.stringify(batch),
-        }),
-      ),
+    createBatch: (batch, signal) => json(patient('/batches', signal, created(batch))),
+    retryBatch: (id, retry, signal) => json(patient(`/batches/${named(id)}/retry`, signal, created(retry))),
     getBatch: (id, signal) => json(patient(`/batches/${named(id)}`, signal)),
     listBatches: ({ after, limit }, signal) =>
       json(
@@ -127,6 +156,15 @@ export function openClient({ url, key }: { url: string; key: string }): Client {
         ),
       ),
     cancelBatch: (id, signal) => json(patient(`/batches/${named(id)}/cancel`, signal, { method: 'POST' })),
+    async results(id, after, signal) {
+      const query = after === null ? '' : `?${new URLSearchParams({ after }).toString()}`
+      const { response, bytes } = await patientBytes(`/batches/${named(id)}/results${query}`, signal)
+      return {
+        lines: bytes,
+        after: response.headers.get('x-next-after') ?? '',
+        incomplete: response.headers.get('x-incomplete') === 'true',
+      }
+    },
     async content(id, from, signal) {
       const response = await once(`/files/${named(id)}/content`, {
         headers: from > 0 ? { range: `bytes=${from}-` } : {},

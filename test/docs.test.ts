@@ -18,7 +18,25 @@ const names = Object.keys(options) as OptionName[]
 const kebab = (name: string) => `--${name.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`
 /** Flags of the program; and those of others, of benches and of tools that the pages name. */
 const flags = new Set([...names.map(flagOf), ...Object.keys(simulateDefaults).map(kebab)])
-for (const own of ['backend', 'config', 'json', 'url', 'key', 'verbose', 'watch', 'restart', 'lines', 'project', 'limit'])
+for (const own of [
+  'backend',
+  'config',
+  'json',
+  'url',
+  'key',
+  'verbose',
+  'watch',
+  'restart',
+  'lines',
+  'project',
+  'limit',
+  'follow',
+  'after',
+  'merged',
+  'format',
+  'code',
+  'status',
+])
   flags.add(`--${own}`)
 const others = ['big', '10gb', 'fleet', 'seeds', 'seed', 'bug', 'bugs', 'minutes', 'now']
 for (const subject of ['second-key', 'second-project', 'bucket', 'bucket-dir', 'backend-control']) others.push(subject)

@@ -1,51 +1,9 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { BlobMissing } from '../blobs/blobs.ts'
-import { BucketDenied, ObjectChanged, ObjectMissing } from '../blobs/bucket.ts'
-import { openBucket } from '../blobs/open.ts'
-import { isAddress, locate } from '../domain/address.ts'
 import { ApiError, noSuchFile } from '../domain/errors.ts'
-import { parseFileId } from '../domain/ids.ts'
-import { listGrants } from '../store/buckets.ts'
-import { findFile } from '../store/files.ts'
+import { cannotBeRead, findContent } from './find-content.ts'
 import type { ApiParts } from './parts.ts'
-import { endStalledDownload } from './stalls.ts'
-
-/** Bytes that can be streamed from anywhere within. */
-interface Content {
-  readonly filename: string
-  readonly bytes: number
-  read(range: { start: number; bytes: number }): AsyncIterable<Buffer>
-}
-
-/** A file of the caller's project, or an object in a bucket that is granted to it; anything else is the 404 of an unknown file. */
-async function findContent({ db, files }: ApiParts, request: FastifyRequest, id: string): Promise<Content> {
-  const { projectId } = request.caller
-  if (!isAddress(id)) {
-    const file = await findFile(db, projectId, parseFileId(id))
-    const bytes = file && (await files.head(file.blob))
-    if (!file || bytes === null) throw noSuchFile(id)
-    return { filename: file.filename, bytes: file.bytes, read: (range) => files.read(file.blob, range) }
-  }
-  const located = locate(id, await listGrants(db, projectId))
-  if (!located) throw noSuchFile(id)
-  const bucket = openBucket(located.grant.place, located.bucket)
-  const seen = await bucket.head(located.key).catch((error: unknown) => {
-    throw cannotBeRead(error) ? noSuchFile(id) : error
-  })
-  if (!seen) throw noSuchFile(id)
-  return {
-    filename: located.key.slice(located.key.lastIndexOf('/') + 1),
-    bytes: seen.bytes,
-    read: (range) => bucket.read(located.key, seen, range),
-  }
-}
-
-const cannotBeRead = (error: unknown): boolean =>
-  error instanceof BlobMissing ||
-  error instanceof ObjectMissing ||
-  error instanceof ObjectChanged ||
-  error instanceof BucketDenied
+import { sendBytes } from './send-bytes.ts'
 
 export async function sendContent(
   parts: ApiParts,
@@ -53,7 +11,8 @@ export async function sendContent(
   reply: FastifyReply,
   id: string,
 ): Promise<FastifyReply> {
-  const content = await findContent(parts, request, id)
+  const content = await findContent(parts, request.caller.projectId, id)
+  if (!content) throw noSuchFile(id)
   const range = request.method === 'GET' ? rangeOf(request.headers.range, content.bytes) : null
   if (range === 'outside')
     throw new ApiError(416, null, `The range is outside of the file, which has ${content.bytes} bytes.`, null, {
@@ -68,22 +27,7 @@ export async function sendContent(
     .header('content-length', bytes)
   if (range) void reply.header('content-range', `bytes ${start}-${start + bytes - 1}/${content.bytes}`)
   if (request.method === 'HEAD') return reply.send(Readable.from([]))
-  const source = content.read({ start, bytes })[Symbol.asyncIterator]()
-  const first = await source.next().catch((error: unknown) => {
-    throw cannotBeRead(error) ? noSuchFile(id) : error // NOTE: deleted between the look and the reading
-  })
-  endStalledDownload(reply.raw, parts.clock, parts.limits.idleMs)
-  reply.raw.once('close', () => void source.return?.().catch(() => {})) // NOTE: a client may go before the first byte was asked of it
-  return reply.send(Readable.from(from(first, source), { objectMode: false }))
-}
-
-/** Copies: a chunk is good until the next is asked for, and the socket holds several. */
-async function* from(first: IteratorResult<Buffer>, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
-  try {
-    for (let next = first; !next.done; next = await rest.next()) yield Buffer.from(next.value)
-  } finally {
-    await rest.return?.()
-  }
+  return sendBytes(parts, reply, content.read({ start, bytes }), (error) => (cannotBeRead(error) ? noSuchFile(id) : error)) // NOTE: deleted between the look and the reading
 }
 
 /** One range (RFC 9110, 14.1.2); several, or what is not a range, are as none. */

@@ -5,7 +5,7 @@ import type { Caller } from '../auth/caller.ts'
 import { windowMs, type Batch } from '../domain/batch.ts'
 import { clientGone, idempotencyMismatch } from '../domain/errors.ts'
 import type { BatchId } from '../domain/ids.ts'
-import { insertBatch } from '../store/batches.ts'
+import { insertBatch, type NewBatch } from '../store/batches.ts'
 import { bodyMark, findCreate, findUnanswered, holdCreate, markAnswered, putCreate, shareCreate } from '../store/creates.ts'
 import type { ApiParts } from './parts.ts'
 import type { CreateBatchBody } from './schemas.ts'
@@ -14,17 +14,41 @@ const idempotentMs = 24 * 3_600_000
 const repeatedMs = 600_000
 const settledMs = 1000
 
-/** Gives the batch's id, and the batch itself if this call made it. Looking and inserting are one transaction: two at once make one batch. */
-export async function createOnce(
+/** What a batch is made of. */
+export type Creation = Omit<NewBatch, 'id' | 'projectId' | 'keyId' | 'createdAt' | 'expiresAt'>
+
+/** The batch's id, and the batch itself if this call made it. */
+export interface Created {
+  readonly id: BatchId
+  readonly made: Batch | null
+}
+
+export const createOnce = (
   parts: ApiParts,
   request: FastifyRequest<{ Body: CreateBatchBody }>,
   reply: FastifyReply,
-): Promise<{ id: BatchId; made: Batch | null }> {
+): Promise<Created> =>
+  makeOnce(parts, request, reply, request.body.idempotency_key ?? null, {
+    endpoint: request.body.endpoint,
+    input: request.body.input_file_id,
+    completionWindow: request.body.completion_window,
+    metadata: request.body.metadata ?? null,
+    outputExpiresSeconds: request.body.output_expires_after?.seconds ?? null,
+  })
+
+/** The same, for whatever makes a batch. `bodyKey`: an idempotency key that stood in the body. Looking and inserting are one transaction: two at once make one batch. */
+export async function makeOnce(
+  parts: ApiParts,
+  request: Pick<FastifyRequest, 'caller' | 'headers' | 'raw'>,
+  reply: FastifyReply,
+  bodyKey: string | null,
+  creation: Creation,
+): Promise<Created> {
   const { db, clock, newUuid } = parts
-  const { caller, body } = request
-  const bodyHash = hashOf(meaningOf(caller, body))
+  const { caller } = request
+  const bodyHash = hashOf(meaningOf(caller, creation))
   const byBody = `body:${bodyHash}`
-  const key = request.headers['idempotency-key'] || body.idempotency_key || undefined
+  const key = request.headers['idempotency-key'] || bodyKey || undefined
   const byKey = key === undefined ? null : `key:${hashOf(key)}`
   const isRepeat = Number(request.headers['x-stainless-retry-count'] ?? 0) > 0
   if (await isGone(request)) throw clientGone()
@@ -45,16 +69,12 @@ export async function createOnce(
     } else await shareCreate(tx, caller.keyId, byBody)
     const id = newUuid() as BatchId
     const made = await insertBatch(tx, {
+      ...creation,
       id,
       projectId: caller.projectId,
       keyId: caller.keyId,
-      endpoint: body.endpoint,
-      input: body.input_file_id,
-      completionWindow: body.completion_window,
-      metadata: body.metadata ?? null,
-      outputExpiresSeconds: body.output_expires_after?.seconds ?? null,
       createdAt: now,
-      expiresAt: now + (windowMs(body.completion_window) ?? 0),
+      expiresAt: now + (windowMs(creation.completionWindow) ?? 0),
     })
     const mark = byKey ?? bodyMark(byBody, id)
     await putCreate(tx, { keyId: caller.keyId, mark, bodyHash, batchId: id, createdAt: now, answered: false })
@@ -68,7 +88,7 @@ export async function createOnce(
  * Has the client closed its connection already? What it sent is read before its FIN is, so that takes a few turns of the event loop. NOTE: without this, a create
  * that arrives after its own repeat (a server that was stopped for a while) would make a second batch that nobody waits for.
  */
-async function isGone({ raw }: FastifyRequest<{ Body: CreateBatchBody }>): Promise<boolean> {
+async function isGone({ raw }: Pick<FastifyRequest, 'raw'>): Promise<boolean> {
   for (let turn = 0; turn < 3; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
   return raw.socket.destroyed || raw.socket.readableEnded
 }
@@ -91,13 +111,14 @@ function markWhenAnswered({ db, clock }: ApiParts, caller: Caller, mark: string,
 }
 
 /** What makes two creates the same: not the order of their fields, nor what is ignored. */
-const meaningOf = (caller: Caller, b: CreateBatchBody) => [
+const meaningOf = (caller: Caller, c: Creation) => [
   caller.projectId,
-  b.input_file_id,
-  b.endpoint,
-  b.completion_window,
-  b.metadata ? Object.entries(b.metadata).toSorted(([a], [z]) => (a < z ? -1 : 1)) : null,
-  b.output_expires_after?.seconds ?? null,
+  c.input,
+  c.endpoint,
+  c.completionWindow,
+  c.metadata ? Object.entries(c.metadata).toSorted(([a], [z]) => (a < z ? -1 : 1)) : null,
+  c.outputExpiresSeconds,
+  ...(c.retried ? [c.retried] : []),
 ]
 
 const hashOf = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex')

@@ -9,6 +9,8 @@ import type { Db } from '../store/db.ts'
 export interface ApiParts {
   readonly db: Db
   readonly files: Blobs
+  /** Where the results of batches that run lie. */
+  readonly scratch: Blobs
   readonly clock: Clock
   readonly events: Events
   readonly metrics: Metrics

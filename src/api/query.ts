@@ -8,12 +8,15 @@ export interface PageQuery {
 }
 
 /** A whole number in its bounds, or the contract's error. */
-export function parseLimit(text: string | undefined, { most, otherwise }: { most: number; otherwise: number }): number {
+export function parseLimit(
+  text: string | undefined,
+  { most, otherwise, name = 'limit' }: { most: number; otherwise: number; name?: string },
+): number {
   if (text === undefined) return otherwise
-  if (!/^-?\d{1,15}$/.test(text)) throw invalidType('limit', 'an integer', text === '' ? 'an empty string' : 'a string')
+  if (!/^-?\d{1,15}$/.test(text)) throw invalidType(name, 'an integer', text === '' ? 'an empty string' : 'a string')
   const limit = Number(text)
-  if (limit < 1) throw belowMinimum('limit', 1, limit)
-  if (limit > most) throw aboveMaximum('limit', most, limit)
+  if (limit < 1) throw belowMinimum(name, 1, limit)
+  if (limit > most) throw aboveMaximum(name, most, limit)
   return limit
 }
 

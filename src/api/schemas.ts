@@ -24,6 +24,34 @@ export const createBatchBody = Type.Object({
 })
 export type CreateBatchBody = Static<typeof createBatchBody> & { metadata?: Record<string, string> | null }
 
+export const retryBody = Type.Union([
+  Type.Null(),
+  Type.Object({
+    codes: Type.Optional(
+      Type.Union([
+        Type.Null(),
+        Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+          minItems: 1,
+          maxItems: 100,
+          description: 'Lines without an answer that have one of these codes, such as batch_expired',
+        }),
+      ]),
+    ),
+    statuses: Type.Optional(
+      Type.Union([
+        Type.Null(),
+        Type.Array(Type.Integer({ minimum: 100, maximum: 999 }), {
+          minItems: 1,
+          maxItems: 100,
+          description: 'Lines whose answer had one of these statuses, such as 500',
+        }),
+      ]),
+    ),
+    idempotency_key: Type.Optional(Type.Union([Type.Null(), Type.String({ minLength: 1, maxLength: 255 })])),
+  }),
+])
+export type RetryBody = Static<typeof retryBody>
+
 const nullable = (of: ReturnType<typeof Type.String> | ReturnType<typeof Type.Integer>) => Type.Union([of, Type.Null()])
 const time = nullable(Type.Integer({ description: 'seconds since 1970' }))
 const count = Type.Integer({ minimum: 0 })
@@ -112,4 +140,16 @@ export const pageQuery = Type.Object({
   order: Type.Optional(Type.String()),
   purpose: Type.Optional(Type.String()),
 })
+export const resultsQuery = Type.Object({
+  after: Type.Optional(Type.String({ description: 'the x-next-after of the page before; without it, from the first line on' })),
+  max_bytes: Type.Optional(Type.String({ description: 'about how long a page may be; default 4194304, at most 67108864' })),
+})
+export const resultLines = {
+  description: 'Lines as they will stand in the output and error files',
+  headers: {
+    'x-incomplete': Type.String({ description: "'true' while there is more, or may be" }),
+    'x-next-after': Type.String({ description: "the 'after' of the next page" }),
+  },
+  content: { 'application/x-ndjson': { schema: Type.String() } },
+}
 export const idParams = Type.Object({ id: Type.String() })

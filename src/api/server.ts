@@ -10,6 +10,8 @@ import { fileRoutes } from './files.ts'
 import { modelRoutes } from './models.ts'
 import { operationRoutes } from './operations.ts'
 import type { ApiParts } from './parts.ts'
+import { resultRoutes } from './results.ts'
+import { retryRoutes } from './retry.ts'
 
 const bodyBytes = 1024 * 1024
 
@@ -102,6 +104,8 @@ export async function makeApi(parts: ApiParts): Promise<FastifyInstance> {
           request.caller = await whoCalls(request.headers.authorization, projectId)
         })
         batchRoutes(routes, parts)
+        resultRoutes(routes, parts)
+        retryRoutes(routes, parts)
         fileRoutes(routes, parts)
         modelRoutes(routes, parts)
       },

@@ -44,7 +44,7 @@ async function open(openDb: OpenDb) {
   const { secret } = await createKey(real, { id: 'k', projectId, name: 'k', createdAt: 1, randomBytes })
   const limits = { maxFileBytes: 1000, idleMs: 10_000, endpoints: [], windows: ['24h'], fileMs: 1e9 }
   const newUuid = () => randomUUID()
-  const api = await makeApi({ db, files, clock, events, metrics, randomBytes, newUuid, version: '0', readiness: async () => [], limits }) // prettier-ignore
+  const api = await makeApi({ db, files, scratch, clock, events, metrics, randomBytes, newUuid, version: '0', readiness: async () => [], limits }) // prettier-ignore
   onTestFinished(async () => {
     await api.close()
     await real[Symbol.asyncDispose]()

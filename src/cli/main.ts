@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { simulateDefaults, simulateHelp, version } from '../app.ts'
 import { create } from './create.ts'
 import { demo } from './demo.ts'
@@ -8,7 +8,10 @@ import { exit, tellFailure, type Exit } from './failure.ts'
 import { settingsOf, withSettings } from './flags.ts'
 import { showBackends } from './backends.ts'
 import { checkBucket, createKeyOf, createProject, listBuckets, listKeys, listProjects, revokeKey } from './operator.ts'
+import { followResults } from './follow-results.ts'
+import { formats, type Format } from './merge.ts'
 import { results } from './results.ts'
+import { retry } from './retry.ts'
 import { run } from './run.ts'
 import { serve } from './serve.ts'
 import { clientOf, type ServerFlags } from './server.ts'
@@ -116,8 +119,32 @@ ofServer(add('get <id>', 'a batch')).action(
 )
 ofServer(add('watch <id>', 'follow a batch to its end')).action(act((t, f, [id = '']) => watch(t, client(f), id)))
 ofServer(
-  add('results <id>', 'fetch the results of a batch').option('--to <folder>', 'where to write them; - is standard output', '.'),
-).action(act((t, f, [id = '']) => results(t, client(f), id, String(f.to))))
+  add('results <id>', 'fetch the results of a batch')
+    .option('--to <folder>', 'where to write them; - is standard output', '.')
+    .option('--merged', 'one file in the order of the input, each line with its request')
+    .addOption(new Option('--format <format>', 'of that file').choices(formats).default(formats[0]))
+    .option('--follow', 'its lines to standard output as they end, while it runs')
+    .option('--after <position>', 'go on with following behind this position'),
+).action(
+  act((t, f, [id = '']) =>
+    f.follow === true || typeof f.after === 'string'
+      ? followResults(t, client(f), id, typeof f.after === 'string' ? f.after : null)
+      : results(t, client(f), id, String(f.to), f.merged === true ? (f.format as Format) : null),
+  ),
+)
+const again =
+  <T>(parse: (text: string) => T) =>
+  (text: string, all: T[] = []) => [...all, parse(text)]
+function statusOf(text: string): number {
+  if (!/^[1-9]\d\d$/.test(text)) throw new InvalidArgumentError('It is an HTTP status.')
+  return Number(text)
+}
+ofServer(
+  add('retry <id>', 'a new batch of the lines that failed')
+    .option('--code <code>', 'only those without an answer that have this code; may be given again', again(String))
+    .option('--status <status>', 'only those whose answer had this status; may be given again', again(statusOf))
+    .option('--watch', 'follow it to its end'),
+).action(act((t, f, [id = '']) => retry(t, client(f), id, f)))
 ofServer(add('cancel <id>', 'cancel a batch')).action(
   act(async (t, f, [id = '']) => {
     const batch = await client(f).cancelBatch(id)

@@ -1,4 +1,5 @@
 import type { BatchId, KeyId, ProjectId } from './ids.ts'
+import type { Retried } from './retried.ts'
 import type { Sums } from './usage.ts'
 
 export type BatchStatus =
@@ -97,6 +98,8 @@ export interface Batch {
   readonly endpoint: string
   /** `input_file_id` as it was given: a file id or an object's address. */
   readonly input: string
+  /** Of which batch it runs failed lines again; null: all lines of its input. */
+  readonly retried: Retried | null
   readonly completionWindow: string
   readonly metadata: Readonly<Record<string, string>> | null
   readonly outputExpiresSeconds: number | null

@@ -77,6 +77,8 @@ export const badJson = () =>
   )
 export const noSuchBatch = (id: string) => new ApiError(404, null, `No batch found with id '${brief(id)}'.`)
 export const noSuchFile = (id: string) => new ApiError(404, null, `No such File object: ${brief(id)}`, 'id')
+export const resultsGone = (kind: string, id: string) =>
+  new ApiError(410, null, `The ${kind} of this batch, ${brief(id)}, is gone: deleted, replaced, or its time was over.`)
 export const noSuchRoute = (method: string, path: string) => new ApiError(404, null, `Invalid URL (${method} ${brief(path)}).`)
 export const wrongMethod = (method: string, path: string, allowed: readonly string[]) =>
   new ApiError(405, null, `${method} is not allowed for ${brief(path)}. Allowed: ${allowed.join(', ')}.`, null, {
@@ -86,6 +88,8 @@ export const noSuchAfter = (what: 'batch' | 'file', id: string) =>
   invalid('after', `Invalid 'after': there is no ${what} with id '${brief(id)}'. Give the last id of the page before.`)
 export const cannotCancel = (status: string) =>
   new ApiError(409, null, `Cannot cancel a batch with status '${status}'.`, null, { 'x-should-retry': 'false' })
+export const cannotRetry = (why: string) =>
+  new ApiError(409, null, `The batch cannot be retried: ${why}.`, null, { 'x-should-retry': 'false' })
 export const idempotencyMismatch = () =>
   new ApiError(409, null, 'This Idempotency-Key was used with another body. Use a new key for a new batch.', null, {
     'x-should-retry': 'false',

@@ -20,3 +20,36 @@ export const neverRan: Record<'cancelled' | 'expired', string> = {
   cancelled: unansweredTail('batch_cancelled', 'This request was not executed because the batch was cancelled.'),
   expired: unansweredTail('batch_expired', 'This request could not be executed before the completion window expired.'),
 }
+
+/** What is known of a result line by its beginning, however long it is. */
+export interface ResultBeginning {
+  /** The number of the line in the input. */
+  readonly line: number
+  /** Where its custom_id stands, quotes included. */
+  readonly customIdStart: number
+  readonly customIdEnd: number
+  /** Of its answer; null: it has none. */
+  readonly status: number | null
+  /** Why it has none. */
+  readonly code: string | null
+}
+
+const beginning =
+  /^\{"id":"(batch_req_[0-9a-f]{32})([0-9a-f]{8,13})","custom_id":("(?:[^"\\]|\\.)*"),"response":(?:\{"status_code":(\d{3}),|null,"error":\{"code":"(\w+)")/s
+/** An id of 512 units takes six bytes a unit if all of it is escaped. */
+const beginningBytes = 4096
+
+/** null: not a result line of ours, of the batch with this prefix. */
+export function beginningOf(prefix: string, bytes: Buffer, start: number, end: number): ResultBeginning | null {
+  const [, id, line, customId, status, code] =
+    beginning.exec(bytes.toString('latin1', start, Math.min(end, start + beginningBytes))) ?? []
+  if (id !== prefix || line === undefined || customId === undefined) return null
+  const customIdStart = start + `{"id":"${id}${line}","custom_id":`.length
+  return {
+    line: Number.parseInt(line, 16),
+    customIdStart,
+    customIdEnd: customIdStart + customId.length,
+    status: status === undefined ? null : Number(status),
+    code: code ?? null,
+  }
+}

@@ -1,5 +1,6 @@
 import type { Batch, BatchStatus, PlanError } from '../domain/batch.ts'
 import type { BatchId, KeyId, ProjectId } from '../domain/ids.ts'
+import type { Retried } from '../domain/retried.ts'
 import { int, intOrNull, text, textOrNull, type Queries, type Row } from './db.ts'
 import { rowsOfValues } from './gather.ts'
 import { sumColumns, sumsOf } from './sums.ts'
@@ -11,6 +12,7 @@ export interface NewBatch {
   readonly keyId: KeyId
   readonly endpoint: string
   readonly input: string
+  readonly retried?: Retried | null
   readonly completionWindow: string
   readonly metadata: Readonly<Record<string, string>> | null
   readonly outputExpiresSeconds: number | null
@@ -27,7 +29,7 @@ export async function insertBatch(db: Queries, b: NewBatch): Promise<Batch> {
       b.projectId,
       b.keyId,
       b.endpoint,
-      JSON.stringify(b.input),
+      JSON.stringify(b.retried ? { input: b.input, retried: b.retried } : b.input),
       b.completionWindow,
       b.metadata && JSON.stringify(b.metadata),
       b.outputExpiresSeconds,
@@ -70,7 +72,9 @@ const plainColumns = [
  * Batches with their sums: of one that runs, those of its shards; of one that has ended, those that publishing wrote. One statement, so that no batch is seen
  * between the two. `$1` and on are the caller's in `page`.
  */
-const selectBatches = (page: string): string => `with page as (select * from batches ${page})
+const selectBatches = (
+  page: string,
+): string => `with page as (select ${[...plainColumns, ...sumColumns].join(', ')} from batches ${page})
   select ${plainColumns.map((c) => `p.${c}`).join(', ')}, ${sumColumns.map((c) => `case when p.status in ${running} then coalesce(s.${c}, 0) else p.${c} end as ${c}`).join(', ')}
   from page p left join (
     select batch_id, ${sumColumns.map((c) => `sum(${c}) as ${c}`).join(', ')} from shards
@@ -152,13 +156,22 @@ export async function cancelBatch(db: Queries, projectId: ProjectId, id: BatchId
   return rows.length === 1
 }
 
+/**
+ * What a batch reads, as JSON: an input as text, or an object that says what of it is run again. NOTE: not a column of its own: a worker of a program that does
+ * not know it, while an upgrade rolls, would run every line again; this it takes for a file that is not there, and refuses.
+ */
+export function inputOf(row: Row): Pick<Batch, 'input' | 'retried'> {
+  const input = JSON.parse(text(row, 'input')) as string | { readonly input: string; readonly retried: Retried }
+  return typeof input === 'string' ? { input, retried: null } : input
+}
+
 export function batchOf(row: Row): Batch {
   return {
     id: text(row, 'id') as BatchId,
     projectId: text(row, 'project_id') as ProjectId,
     keyId: text(row, 'key_id') as KeyId,
     endpoint: text(row, 'endpoint'),
-    input: JSON.parse(text(row, 'input')) as string,
+    ...inputOf(row),
     completionWindow: text(row, 'completion_window'),
     metadata: JSON.parse(textOrNull(row, 'metadata') ?? 'null') as Record<string, string> | null,
     outputExpiresSeconds: intOrNull(row, 'output_expires_seconds'),

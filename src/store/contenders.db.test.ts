@@ -90,6 +90,7 @@ const cancelledWith: Publication = {
   files: [],
   objects: [],
   objectsExpireAt: null,
+  layout: null,
 }
 
 /** A batch with one shard, held by an owner of its own, `o-{id}`. */
@@ -109,7 +110,7 @@ async function composing(db: Db, leaseMs = lease) {
   const blob = `p1/${id}`
   await announceUpload(db, { blob, owner: walkOwner(id, walk.fence), leaseMs })
   const file = { id: `file-${id}` as FileId, projectId: project, purpose: 'batch_output', filename: 'f', bytes: 1, blob, createdAt: 1, expiresAt: null, batchId: id } // prettier-ignore
-  const publication: Publication = { ending: 'completed', outputFileId: file.id, errorFileId: null, sums: { ...noSums, completed: 10 }, files: [file], objects: [], objectsExpireAt: null } // prettier-ignore
+  const publication: Publication = { ending: 'completed', outputFileId: file.id, errorFileId: null, sums: { ...noSums, completed: 10 }, files: [file], objects: [], objectsExpireAt: null, layout: null } // prettier-ignore
   return { id, walk, blob, publication }
 }
 

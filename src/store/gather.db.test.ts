@@ -137,7 +137,7 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
     }
     const walks = await claimComposes(db, 'c', { leaseMs: lease, graceMs: 0, few: 10, more: 0, among: ids })
     expect(walks.map((w) => w.batch.id)).toEqual(ids)
-    const what: Publication = { ending: 'completed', outputFileId: null, errorFileId: null, sums: { ...noSums, completed: 10 }, files: [], objects: [], objectsExpireAt: null } // prettier-ignore
+    const what: Publication = { ending: 'completed', outputFileId: null, errorFileId: null, sums: { ...noSums, completed: 10 }, files: [], objects: [], objectsExpireAt: null, layout: null } // prettier-ignore
     const [a, b] = walks.map(({ batch, fence }) => ({ batch, fence, what }))
     expect(await db.tx((tx) => publishBatches(tx, [{ ...a!, fence: a!.fence - 1 }, b!]))).toEqual([false, true])
     expect([(await findBatch(db, project, ids[0]!))?.status, (await findBatch(db, project, ids[1]!))?.status]).toEqual([

@@ -63,6 +63,15 @@ export async function outputsOf(db: Queries, batchId: BatchId): Promise<Output[]
   return (await db.query(`select * from outputs where batch_id = $1 order by kind desc`, [batchId])).map(outputOf)
 }
 
+/** The result objects of a batch that has ended. */
+export async function publishedOutputs(db: Queries, projectId: ProjectId, batchId: BatchId): Promise<Output[]> {
+  const rows = await db.query(`select * from outputs where project_id = $1 and batch_id = $2 and published_at is not null`, [
+    projectId,
+    batchId,
+  ])
+  return rows.map(outputOf)
+}
+
 /** Says what was staged under a reserved name, before it appears there. False: the walk's fence is old. */
 export async function recordStaged(
   db: Queries,

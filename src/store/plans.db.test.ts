@@ -2,11 +2,13 @@ import { systemClock } from '../kit/clock.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { newBatch, project, runningBatch } from '../../test/support/batch-rows.ts'
 import { databases, newPostgres } from '../../test/support/databases.ts'
+import { unseen } from '../domain/result-cursor.ts'
 import { cancelBatch, findBatch, listBatches } from './batches.ts'
 import { pruneCreates } from './creates.ts'
 import { text, type Db, type Row, type Value } from './db.ts'
 import { blobInUse, expiredFiles, listFiles, type StoredFile } from './files.ts'
-import { expiredOutputs, outputsOf } from './outputs.ts'
+import { expiredOutputs, outputsOf, publishedOutputs } from './outputs.ts'
+import { findStanding, layoutOfShards, loadLayout, lookAtShards } from './result-rows.ts'
 import { closedShards, resultSizes } from './segments.ts'
 import { openPostgres } from './postgres.ts'
 import { claimShards, claimShort, openBatches, openModels, renewShards, stoppedBatches, type OpenBatch } from './shards.ts'
@@ -26,7 +28,7 @@ function explaining(db: Db, explain: string, steps: string[], told: (row: Row) =
 }
 
 /** A table from end to end, or along the index of its primary key, which is as long. Partial indexes of what is open are short. */
-const wholeTable = /^SCAN (?!(page|p|s|few|more|CONSTANT)\b)\w+\b(?! USING (COVERING )?INDEX (batches|shards)_)/
+const wholeTable = /^SCAN (?!(page|p|s|few|more|CONSTANT)\b|\d+ CONSTANT)\w+\b(?! USING (COVERING )?INDEX (batches|shards)_)/
 
 async function askAll(db: Db, seen: Db): Promise<void> {
   const id = await runningBatch(db, 3)
@@ -46,6 +48,11 @@ async function askAll(db: Db, seen: Db): Promise<void> {
   await cancelBatch(seen, project, id)
   await closedShards(seen, id, -1, 10)
   await resultSizes(seen, id)
+  await findStanding(seen, project, id)
+  await lookAtShards(seen, project, id, [unseen(0), unseen(1)])
+  await layoutOfShards(seen, id)
+  await loadLayout(seen, project, id)
+  await publishedOutputs(seen, project, id)
   await batchesToSweep(seen, 10)
   const page = { purpose: null, order: 'desc', limit: 10 } as const
   await listFiles(seen, project, { ...page, after: null })
@@ -69,6 +76,7 @@ test('no list, claim, look or sweep passes what has ended: each finds its rows b
     explaining(db, 'explain query plan', steps, (row) => [text(row, 'detail')]),
   )
   expect(steps.filter((step) => wholeTable.test(step))).toEqual([])
+  expect(steps).toContainEqual(expect.stringMatching(/^SEARCH g .*shard=\? AND fence=\? AND number>\?/))
   expect(steps).toContain('SEARCH files USING INDEX files_list (project_id=? AND (created_at,id)<(?,?))')
 })
 

@@ -35,6 +35,7 @@ const publication = (more: Partial<Publication> = {}): Publication => ({
   files: [file('file-o')],
   objects: [],
   objectsExpireAt: null,
+  layout: null,
   ...more,
 })
 const name = (key: string, kind: 'output' | 'error' = 'output'): OutputName => ({ store: 'folder:x', bucket: 'b', key, kind })

@@ -23,6 +23,8 @@ export interface Publication {
   readonly objects: readonly OutputName[]
   /** When the objects are to be deleted; null: never. */
   readonly objectsExpireAt: number | null
+  /** Where each shard's results lie in the two files (domain/layout.ts); null: nothing ran. */
+  readonly layout: string | null
 }
 
 export interface Publish {
@@ -39,14 +41,14 @@ export interface Publish {
  * not cancelled (D19).
  */
 export async function publishBatches(tx: Queries, publishes: readonly Publish[]): Promise<boolean[]> {
-  const fixed = 7
+  const fixed = 8
   const width = fixed + sumColumns.length
   const integers = [1, 6, ...sumColumns.map((_, i) => fixed + i)]
   const rows = await tx.query(
     `update batches set status = v.column4, output_file_id = v.column5, error_file_id = v.column6,
        finalizing_at = case when status = 'in_progress' then ${stamp} else finalizing_at end,
        ${endings.map((e) => `${e}_at = case when v.column4 = '${e}' then ${stamp} else ${e}_at end`).join(', ')}, sweep_at = ${stamp},
-       owner = null, lease_until = 0, trouble = null, trouble_since = null,
+       owner = null, lease_until = 0, trouble = null, trouble_since = null, layout = v.column8,
        ${sumColumns.map((c, i) => `${c} = v.column${fixed + i + 1}`).join(', ')}
      from (values ${rowsOfValues(publishes.length, width, integers)}) v
      where id = v.column1 and fence = v.column2 and status = v.column3 returning id, fence`,
@@ -58,6 +60,7 @@ export async function publishBatches(tx: Queries, publishes: readonly Publish[])
       what.outputFileId,
       what.errorFileId,
       Math.max(batch.createdAt, batch.inProgressAt ?? 0, batch.cancellingAt ?? 0),
+      what.layout,
       ...sumValues(what.sums),
     ]),
   )

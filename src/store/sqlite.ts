@@ -4,13 +4,13 @@ import { DbFull, DbUnavailable, type Db, type Queries, type Row, type Value } fr
 import { makeHints } from './hints.ts'
 import { translate, type Dialect } from './tokens.ts'
 
-/** NOTE: storage is set for PostgreSQL alone. */
+/** NOTE: storage (`alter table ... set (...)`) is set for PostgreSQL alone. */
 const dialect: Dialect = {
   nowSql: null,
   skipLocked: '',
   lock: (name) => name,
   share: (name) => name,
-  declare: (ddl) => (/^alter table \w+ set/.test(ddl) ? 'select 1' : ddl),
+  declare: (ddl) => (/^alter table \w+ set \(/.test(ddl) ? 'select 1' : ddl),
   parameter: '?',
 }
 /** The driver is synchronous: while it waits for another process's lock, the whole event loop does. So it does not wait, and we do: a commit takes a millisecond or two. */

@@ -1,5 +1,6 @@
 import type { Batch } from '../domain/batch.ts'
 import type { BatchId, ProjectId } from '../domain/ids.ts'
+import { inputOf } from './batches.ts'
 import { text, type Db, type Queries } from './db.ts'
 
 export type EndedBatch = Pick<Batch, 'id' | 'projectId' | 'input'>
@@ -14,7 +15,7 @@ export async function batchesToSweep(db: Queries, limit: number): Promise<EndedB
   return rows.map((row) => ({
     id: text(row, 'id') as BatchId,
     projectId: text(row, 'project_id') as ProjectId,
-    input: JSON.parse(text(row, 'input')) as string,
+    input: inputOf(row).input,
   }))
 }
 

@@ -124,6 +124,8 @@ export interface Plan {
   readonly bytes: number
   readonly lines: number
   readonly model: string
+  /** Of the object that was planned. */
+  readonly inputTag?: string | null
   readonly shards: readonly PlannedShard[]
 }
 export interface PlannedShard extends ShardSpan {
@@ -144,12 +146,20 @@ const shardsAtOnce = 100
  */
 export async function startBatches(tx: Queries, starts: readonly Start[]): Promise<boolean[]> {
   const rows = await tx.query(
-    `update batches set status = 'in_progress', model = v.column3, total = v.column4, plan_blob = v.column5, plan_bytes = v.column6,
+    `update batches set status = 'in_progress', model = v.column3, total = v.column4, plan_blob = v.column5, plan_bytes = v.column6, input_tag = v.column7,
        in_progress_at = case when created_at > {now} then created_at else {now} end,
        owner = null, lease_until = 0, retry_at = 0, trouble = null, trouble_since = null
-     from (values ${rowsOfValues(starts.length, 6, [1, 3, 5])}) v
+     from (values ${rowsOfValues(starts.length, 7, [1, 3, 5])}) v
      where id = v.column1 and fence = v.column2 and status = 'validating' returning id, fence`,
-    starts.flatMap(({ id, fence, plan }) => [id, fence, JSON.stringify(plan.model), plan.lines, plan.blob, plan.bytes]),
+    starts.flatMap(({ id, fence, plan }) => [
+      id,
+      fence,
+      JSON.stringify(plan.model),
+      plan.lines,
+      plan.blob,
+      plan.bytes,
+      plan.inputTag ?? null,
+    ]),
   )
   const started = new Set(rows.map((row) => `${text(row, 'id')}/${int(row, 'fence')}`))
   const hasStarted = ({ id, fence }: Start) => started.has(`${id}/${fence}`)

@@ -6,11 +6,13 @@
 import { isAddress } from '../domain/address.ts'
 import type { Batch } from '../domain/batch.ts'
 import type { BatchId } from '../domain/ids.ts'
+import { formatLayout } from '../domain/layout.ts'
 import { noSums } from '../domain/usage.ts'
 import { forever, makeBell } from '../kit/forever.ts'
 import { loadBatch } from '../store/batches.ts'
 import { gather } from '../store/gather.ts'
 import { publishBatches, type Publication, type Terminal } from '../store/publish.ts'
+import { layoutOfShards } from '../store/result-rows.ts'
 import { closedShards, resultSizes, sizesOf, type ResultSizes } from '../store/segments.ts'
 import { closeShards } from '../store/shards.ts'
 import { announceUploads } from '../store/uploads.ts'
@@ -35,6 +37,12 @@ export interface Composer {
   /** A shard of this batch was finished here: it may be ready. */
   ripe(id: BatchId): void
   run(signal: AbortSignal): Promise<void>
+}
+
+interface Found {
+  readonly sizes: ResultSizes
+  readonly shards: Shards
+  readonly layout: () => Promise<string>
 }
 
 export function makeComposer(parts: WorkerParts): Composer {
@@ -105,20 +113,35 @@ export function makeComposer(parts: WorkerParts): Composer {
   }
 
   /** What there is of a batch with few lines is read once; of another page by page, whenever it is needed. */
-  async function findResults({ id, total }: Batch): Promise<{ sizes: ResultSizes; shards: Shards }> {
-    if (total > fewLines) return { sizes: await resultSizes(db, id), shards: () => shardsOf(db, id) }
+  async function findResults({ id, total }: Batch): Promise<Found> {
+    if (total > fewLines)
+      return { sizes: await resultSizes(db, id), shards: () => shardsOf(db, id), layout: () => layoutOfShards(db, id) }
     const few = await closedShards(db, id, -1, fewLines)
-    return { sizes: sizesOf(few), shards: () => few }
+    const layout = formatLayout(
+      few.map(({ segments }) => ({
+        output: segments.reduce((n, s) => n + s.outputBytes, 0),
+        error: segments.reduce((n, s) => n + s.errorBytes, 0),
+      })),
+    )
+    return { sizes: sizesOf(few), shards: () => few, layout: async () => layout }
   }
 
   /** null: the fence is old. */
   async function compose(walk: Walk, batch: Batch, signal: AbortSignal): Promise<Publication | null> {
     const { fence, planBlob } = walk
-    const nothing = { outputFileId: null, errorFileId: null, files: [], objects: [], objectsExpireAt: null, sums: noSums }
+    const nothing = {
+      outputFileId: null,
+      errorFileId: null,
+      files: [],
+      objects: [],
+      objectsExpireAt: null,
+      layout: null,
+      sums: noSums,
+    }
     if (batch.inProgressAt === null) return { ...nothing, ending: batch.status === 'cancelling' ? 'cancelled' : 'expired' }
     const found = await findResults(batch)
     if (found.sizes.open && !(await closeShards(db, batch.id, fence))) return null
-    const { sizes, shards } = found.sizes.open ? await findResults(batch) : found
+    const { sizes, shards, layout } = found.sizes.open ? await findResults(batch) : found
     const never = batch.total - sizes.ended
     const ending: Terminal = batch.status === 'cancelling' ? 'cancelled' : never > 0 ? 'expired' : 'completed'
     const why = ending === 'cancelled' ? 'cancelled' : 'expired'
@@ -134,7 +157,7 @@ export function makeComposer(parts: WorkerParts): Composer {
       !isAddress(batch.input) || elsewhere
         ? await composeFiles({ ...parts, announce }, batch, fence, results, signal)
         : await composeObjects(parts, batch, fence, results, signal)
-    return placed && { ...placed, ending, sums: sizes.sums }
+    return placed && { ...placed, ending, sums: sizes.sums, layout: await layout() }
   }
 
   return {

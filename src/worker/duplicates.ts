@@ -1,4 +1,4 @@
-import { splitLines } from '../blobs/lines.ts'
+import { splitLines } from '../kit/lines.ts'
 import { shown, type LineChecker } from '../domain/line.ts'
 import { hashOfId, type Hash } from '../domain/custom-id-hash.ts'
 import type { PlanSpec } from './plan-spec.ts'

@@ -3,21 +3,47 @@ import { isAddress, locate, type Located } from '../domain/address.ts'
 import { outputKeys, outputKeysWithId } from '../domain/output-names.ts'
 import type { Batch, PlanError } from '../domain/batch.ts'
 import { isFileId } from '../domain/ids.ts'
+import type { Retried } from '../domain/retried.ts'
 import { listGrants } from '../store/buckets.ts'
 import { findFile } from '../store/files.ts'
 import type { EndedBatch } from '../store/sweeps.ts'
-import type { PlanSpec } from './plan-spec.ts'
+import type { PlanSource } from './plan-spec.ts'
 import type { WorkerParts } from './parts.ts'
 
 /** The input that a plan reads, or what is wrong with it as a whole. */
 export type Input =
-  | { readonly kind: 'found'; readonly source: PlanSpec['input']; readonly bytes: number; readonly gzip: boolean }
+  | { readonly kind: 'found'; readonly source: PlanSource; readonly bytes: number; readonly gzip: boolean }
   | { readonly kind: 'refused'; readonly error: PlanError }
 
 const refused = (code: string, message: string, param: string | null): Input => ({
   kind: 'refused',
   error: { code, message, param, line: null },
 })
+
+/** An error file of another batch, whose lines are run again; as it was written. */
+export async function findErrors(
+  { db, files, filesPlace, openBucket }: Pick<WorkerParts, 'db' | 'files' | 'filesPlace' | 'openBucket'>,
+  { projectId }: Pick<Batch, 'projectId'>,
+  { errors, errorsTag }: Retried,
+): Promise<Input> {
+  const gone = refused('invalid_request', `The error file ${errors} is gone, which says what is to be retried.`, 'input_file_id')
+  if (!isAddress(errors)) {
+    const file = isFileId(errors) ? await findFile(db, projectId, errors) : null
+    if (!file || (await files.head(file.blob)) === null) return gone
+    return { kind: 'found', source: { kind: 'blob', place: filesPlace, name: file.blob }, bytes: file.bytes, gzip: false }
+  }
+  const located = await locateInput(db, { projectId, input: errors })
+  const seen = located && (await openBucket(located.grant.place, located.bucket).head(located.key))
+  if (!located || !seen) return gone
+  if (errorsTag !== null && seen.tag !== errorsTag)
+    return refused(
+      'error_file_modified',
+      `The error file ${errors} is not as the batch left it that is to be retried.`,
+      'input_file_id',
+    )
+  const { grant, bucket, key } = located
+  return { kind: 'found', source: { kind: 'object', place: grant.place, bucket, key, seen }, bytes: seen.bytes, gzip: false }
+}
 
 /** Finds the input of a batch: a file of its project, or an object in a bucket granted to it, which must be readable and writable beside (D4). */
 export async function findInput(
@@ -62,6 +88,12 @@ async function findObject(
       return refused(
         'invalid_request',
         `Cannot find object '${key}' in bucket '${located.bucket}'. Check the key, and that the upload has ended.`,
+        'input_file_id',
+      )
+    if (batch.retried && batch.retried.inputTag !== null && batch.retried.inputTag !== seen.tag)
+      return refused(
+        'input_modified',
+        `The object ${batch.input} was changed since the batch ran that is to be retried.`,
         'input_file_id',
       )
     const results = [outputKeys(key, suffixes), outputKeysWithId(key, batch.id, suffixes)].flatMap((keys) => [

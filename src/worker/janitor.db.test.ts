@@ -191,7 +191,15 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
       await recordStaged(db, { batchId, fence }, name, staged)
       await bucket.publish(name.key, staged)
     }
-    const what = { ending: 'cancelled', outputFileId: null, errorFileId: null, sums: noSums, files: [], objects } as const
+    const what = {
+      ending: 'cancelled',
+      outputFileId: null,
+      errorFileId: null,
+      sums: noSums,
+      files: [],
+      objects,
+      layout: null,
+    } as const
     const batch = await loadBatch(db, batchId)
     await publishBatch(db, batch!, fence, { ...what, objectsExpireAt: clock.now() + minute })
     const read = (key: string) => readFile(join(folder, key), 'utf8').catch(() => null)
@@ -275,6 +283,7 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
       files: [],
       objects: [],
       objectsExpireAt: null,
+      layout: null,
     } as const
     expect(await publishBatch(db, walk.batch, walk.fence, nothing)).toBe(true)
     await step()

@@ -3,19 +3,33 @@ import type { ObjectSeen } from '../blobs/bucket.ts'
 import type { PlanError } from '../domain/batch.ts'
 import type { BucketPlace } from '../domain/grant.ts'
 import type { PlannedShard } from '../store/walks.ts'
+import type { FailedLines } from '../domain/retried.ts'
+
+/** Bytes that a plan reads. */
+export type PlanSource =
+  | { readonly kind: 'blob'; readonly place: BlobsPlace; readonly name: string }
+  | {
+      readonly kind: 'object'
+      readonly place: BucketPlace
+      readonly bucket: string
+      readonly key: string
+      readonly seen: ObjectSeen
+    }
+
+/** Only these lines of the input are planned: those that an error file of another batch has. */
+export interface PlanRetry {
+  readonly errors: PlanSource
+  /** What the ids of its result lines begin with. */
+  readonly prefix: string
+  readonly only: FailedLines
+}
 
 /** A plan as a plain value: it crosses to a thread. */
 export interface PlanSpec {
-  readonly input:
-    | { readonly kind: 'blob'; readonly place: BlobsPlace; readonly name: string }
-    | {
-        readonly kind: 'object'
-        readonly place: BucketPlace
-        readonly bucket: string
-        readonly key: string
-        readonly seen: ObjectSeen
-      }
+  readonly input: PlanSource
   readonly gzip: boolean
+  /** Absent: all lines. */
+  readonly retry?: PlanRetry | null
   readonly target: { readonly place: BlobsPlace; readonly name: string }
   readonly endpoint: string
   readonly maxLines: number

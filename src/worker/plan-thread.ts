@@ -23,8 +23,13 @@ parentPort?.on('message', (spec: PlanSpec) => {
 
 async function run(spec: PlanSpec): Promise<PlanAnswer> {
   try {
-    const read = readerOf(spec.input, { openBlobs, openBucket })
-    const parts = { read, target: openBlobs(spec.target.place), hash: randomHash(randomBytes) }
+    const opening = { openBlobs, openBucket }
+    const parts = {
+      read: readerOf(spec.input, opening),
+      readErrors: spec.retry ? readerOf(spec.retry.errors, opening) : null,
+      target: openBlobs(spec.target.place),
+      hash: randomHash(randomBytes),
+    }
     return { kind: 'result', result: await planFile(parts, spec, new AbortController().signal) }
   } catch (error) {
     const { name, message, stack } = error instanceof Error ? error : new Error(String(error))

@@ -2,12 +2,13 @@ import { BlobMissing } from '../blobs/blobs.ts'
 import { BucketDenied, ObjectChanged, ObjectMissing } from '../blobs/bucket.ts'
 import type { Batch, PlanError } from '../domain/batch.ts'
 import { shown } from '../domain/line.ts'
+import { resultIdPrefix } from '../domain/result.ts'
 import { joinSignals } from '../kit/abort.ts'
 import { forever, makeBell } from '../kit/forever.ts'
 import { countWorkers } from '../store/workers.ts'
 import { gather } from '../store/gather.ts'
 import { cancelledAmong, claimPlans, giveBackWalk, refuseBatch, startBatches, type Walk } from '../store/walks.ts'
-import { findInput } from './input.ts'
+import { findErrors, findInput } from './input.ts'
 import { planName } from './names.ts'
 import type { WorkerParts } from './parts.ts'
 import type { PlanResult } from './plan-spec.ts'
@@ -72,7 +73,7 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
   }
 
   /** False: the batch waits for a plan no longer, or the fence is old. */
-  async function conclude(batch: Batch, fence: number, result: PlanResult, ms: number): Promise<boolean> {
+  async function conclude(batch: Batch, fence: number, result: PlanResult & { inputTag?: string }, ms: number): Promise<boolean> {
     if (result.kind === 'refused') {
       const refused = await refuseBatch(db, batch.id, fence, result.errors)
       if (refused) events.batchRefused(batch, result.errors)
@@ -87,15 +88,22 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
     return true
   }
 
-  async function planInput({ batch, fence }: Pick<Walk, 'batch' | 'fence'>, signal: AbortSignal): Promise<PlanResult> {
+  async function planInput(
+    { batch, fence }: Pick<Walk, 'batch' | 'fence'>,
+    signal: AbortSignal,
+  ): Promise<PlanResult & { inputTag?: string }> {
     const input = await findInput(parts, batch, fence)
     if (input.kind === 'refused') return { kind: 'refused', errors: [input.error] }
-    const short = isShortInput(input)
+    const { retried } = batch
+    const short = !retried && isShortInput(input)
     try {
+      const failed = retried && (await findErrors(parts, batch, retried))
+      if (failed?.kind === 'refused') return { kind: 'refused', errors: [failed.error] }
       const result = await parts.planner.plan(
         {
           input: input.source,
           gzip: input.gzip,
+          retry: failed && retried && { errors: failed.source, prefix: resultIdPrefix(retried.of), only: retried.only },
           target: { place: parts.scratchPlace, name: planName(batch.projectId, batch.id, fence) },
           endpoint: batch.endpoint,
           maxLines: settings.maxLines,
@@ -111,7 +119,8 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
         signal,
       )
       const unknown = result.kind === 'planned' && unknownModel(result.model)
-      return unknown ? { kind: 'refused', errors: [modelNotFound(result.model, result.modelLine)] } : result
+      if (unknown) return { kind: 'refused', errors: [modelNotFound(result.model, result.modelLine)] }
+      return input.source.kind === 'object' ? { ...result, inputTag: input.source.seen.tag } : result
     } catch (error) {
       if (error instanceof ObjectChanged)
         return {

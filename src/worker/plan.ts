@@ -3,22 +3,26 @@ import { createGunzip } from 'node:zlib'
 import { pipeline, Readable } from 'node:stream'
 import type { Blobs, BlobsPlace } from '../blobs/blobs.ts'
 import type { Bucket } from '../blobs/bucket.ts'
-import { splitLines } from '../blobs/lines.ts'
+import { splitLines } from '../kit/lines.ts'
 import type { PlanError } from '../domain/batch.ts'
 import { hashOfId, makeHash, makeHashList, type Hash } from '../domain/custom-id-hash.ts'
 import { endpointOf } from '../domain/endpoints.ts'
 import { makeLineChecker } from '../domain/line.ts'
 import type { BucketPlace } from '../domain/grant.ts'
 import { plannedBytes } from '../domain/plan-format.ts'
+import { makePicks } from '../domain/retried.ts'
 import { makeCells } from './cells.ts'
 import { findDuplicates } from './duplicates.ts'
-import type { PlanResult, PlanSpec } from './plan-spec.ts'
+import type { PlanResult, PlanSource, PlanSpec } from './plan-spec.ts'
 import { collectErrors, type PlanErrors } from './plan-errors.ts'
+import { otherLines, pickFailed } from './pick-failed.ts'
 import { makePages, type Pages } from './pages.ts'
 
 export interface PlanParts {
   /** Opens the input anew, as it was seen. */
   readonly read: (signal: AbortSignal) => AsyncIterable<Buffer>
+  /** The same, of the error file, where only its lines are planned. */
+  readonly readErrors?: ((signal: AbortSignal) => AsyncIterable<Buffer>) | null
   readonly target: Blobs
   readonly hash: Hash
 }
@@ -33,7 +37,7 @@ export interface Opening {
 }
 
 /** Opens the input of a plan anew at each call. */
-export function readerOf(input: PlanSpec['input'], { openBlobs, openBucket }: Opening): PlanParts['read'] {
+export function readerOf(input: PlanSource, { openBlobs, openBucket }: Opening): PlanParts['read'] {
   if (input.kind === 'blob') {
     const blobs = openBlobs(input.place)
     return (signal) => blobs.read(input.name, undefined, signal)
@@ -49,7 +53,11 @@ export function randomHash(randomBytes: (n: number) => Uint8Array): Hash {
 }
 
 /** @throws what the blobs and buckets throw; nothing then stands under the target's name */
-export async function planFile({ read, target, hash }: PlanParts, spec: PlanSpec, signal: AbortSignal): Promise<PlanResult> {
+export async function planFile(
+  { read, readErrors, target, hash }: PlanParts,
+  spec: PlanSpec,
+  signal: AbortSignal,
+): Promise<PlanResult> {
   const endpoint = endpointOf(spec.endpoint)
   if (!endpoint) throw new Error(`no such endpoint: ${spec.endpoint}`)
   const checker = makeLineChecker(endpoint)
@@ -61,18 +69,25 @@ export async function planFile({ read, target, hash }: PlanParts, spec: PlanSpec
     const hashes = makeHashList()
     const pages = makePages(spec.short ? shortPageBytes : undefined)
     let inputs = 0
+    const wanted = spec.retry && readErrors ? await pickFailed(readErrors(signal), spec.retry, hash, errors) : null
+    if (errors.any) throw new Refused()
+    const found = makePicks()
     const onLine = (bytes: Buffer, start: number, end: number, number: number): void => {
+      if (wanted && !wanted.has(number)) return
       if (cells.lines >= spec.maxLines && !errors.any) errors.add(tooManyLines(spec.maxLines))
       const line = checker.check(bytes, start, end, number)
       if (line.kind === 'bad') return line.errors.forEach((e) => errors.add(e))
       inputs += line.inputs
-      hashes.add(hashOfId(hash, bytes, line.customIdStart, line.customIdEnd))
+      const idHash = hashOfId(hash, bytes, line.customIdStart, line.customIdEnd)
+      hashes.add(idHash)
+      if (wanted) found.add(number, idHash)
       const size = plannedBytes(line.customIdEnd - line.customIdStart, line.bodyEnd - line.bodyStart)
       cells.add(size)
       if (!errors.any) pages.write(bytes, line, number, size)
     }
     const whole = yield* eachLine(open(), spec, errors, onLine, pages)
     if (inputs > spec.maxInputs) errors.add(tooManyInputs(inputs, spec.maxInputs))
+    if (wanted && (found.count !== wanted.count || found.sum !== wanted.sum)) errors.add(otherLines)
     if (cells.lines === 0 && !errors.any) errors.add(emptyFile)
     const candidates = hashes.repeated()
     if (whole && candidates.length > 0) await findDuplicates({ open, spec, checker, hash, candidates, errors })

@@ -5,7 +5,7 @@ import { startSimulator, type SimulateOptions } from '../../src/app.ts'
 import { followToEnd, poll } from '../conformance/follow.ts'
 import { line, linesOf, model, times } from '../conformance/lines.ts'
 import { parseResults } from '../conformance/results.ts'
-import { create, getBatch, getContent, upload, type Batch } from '../conformance/wire.ts'
+import { call, create, getBatch, getContent, upload, type Batch } from '../conformance/wire.ts'
 import { expectFailure, openFolder, run, serve, start } from './program.ts'
 
 const simulated: Partial<SimulateOptions> = { models: [model], firstTokenMs: 0, tokenMs: 0 }
@@ -33,8 +33,8 @@ async function endedBatch(text: string): Promise<Batch> {
   return followToEnd(server, id)
 }
 
-async function hangingBatch(): Promise<string> {
-  const lines = linesOf(['[[hang]]'])
+async function hangingBatch(...before: string[]): Promise<string> {
+  const lines = linesOf([...before, '[[hang]]'])
   const { id } = await create(server, { input_file_id: (await upload(server, lines.text)).id })
   await poll(
     async () => simulator.stats().inFlight,
@@ -127,6 +127,94 @@ test('a batch that runs has no results yet; cancel ends it, watch tells so with 
   expect([fetched.code, fetched.out]).toEqual([1, `${id}_error.jsonl\n`])
   expect(parseResults(await readFile(folder.in(`${id}_error.jsonl`), 'utf8'))[0]?.error?.code).toBe('batch_cancelled')
   expectFailure(await night('cancel', (await endedBatch(linesOf(['']).text)).id), 1, /cancel/i)
+})
+
+test('results are followed to the end on standard output, each line once, and from a position on', async () => {
+  const lines = linesOf(['', '[[400]]', ...times(40)])
+  const id = (await create(server, { input_file_id: (await upload(server, lines.text)).id })).id
+  const followed = await night('results', id, '--follow')
+  expect([followed.code, followed.err]).toEqual([3, ''])
+  expect(
+    parseResults(followed.out)
+      .map(({ custom_id }) => custom_id)
+      .toSorted(),
+  ).toEqual([...lines.customIds].toSorted())
+})
+
+test('who stops following is told from where to go on', async () => {
+  const id = await hangingBatch('')
+  await using following = start(['results', id, '--follow'], { cwd: folder.path })
+  await poll(
+    async () => following.out(),
+    (text) => text.endsWith('\n'),
+    'the first line is there',
+  )
+  following.signal('SIGINT')
+  const { code, err } = await following.ended
+  const [, after] = /nightshift results \S+ --follow(?: --after (\S+))?\n/.exec(err) ?? []
+  expect(code, err).toBe(130)
+  expect((await night('cancel', id)).code).toBe(0)
+  await followToEnd(server, id)
+  const rest = await night('results', id, ...(after === undefined ? ['--follow'] : ['--after', after]))
+  expect(parseResults(rest.out).map(({ error }) => error?.code)).toEqual(['batch_cancelled'])
+  expectFailure(await night('results', id, '--after', 'nonsense'), 1, /x-next-after/)
+})
+
+test('retry makes a batch of the lines that failed, or of some of them', async () => {
+  const failed = await endedBatch(linesOf(['', '[[400]]', '[[422]]']).text)
+  const made = await night('retry', failed.id, '--status', '422', '--json')
+  expect(made.code, made.err).toBe(0)
+  expect(batchOf(made.out)).toMatchObject({ metadata: { retry_of: failed.id }, input_file_id: failed.input_file_id })
+  expect((await followToEnd(server, batchOf(made.out).id)).request_counts.total).toBe(1)
+  const watched = await night('retry', failed.id, '--watch', '--json')
+  expect([watched.code, batchOf(watched.out).request_counts.total]).toEqual([3, 2])
+  expectFailure(await night('retry', (await endedBatch(linesOf(['']).text)).id), 1, /cannot be retried: it has no error file/)
+  expectFailure(await night('retry', failed.id, '--status', 'bad'), 2, 'It is an HTTP status')
+})
+
+test('merged results are one file in the order of the input, each line with its request, as JSONL or CSV', async () => {
+  const lines = linesOf([...times(150), '[[400]]', ...times(150)])
+  const blank = lines.text.replace('\n', '\r\n\r\n')
+  const batch = await endedBatch(blank)
+  const fetched = await night('results', batch.id, '--merged')
+  expect([fetched.code, fetched.out, fetched.err]).toEqual([3, `${batch.id}_merged.jsonl\n`, ''])
+  const text = await readFile(folder.in(`${batch.id}_merged.jsonl`), 'utf8')
+  const rows = text
+    .trimEnd()
+    .split('\n')
+    .map((row) => JSON.parse(row) as { custom_id: string; request: object; response: { status_code: number } })
+  expect(rows.map(({ custom_id }) => custom_id)).toEqual(lines.customIds)
+  expect(rows.map(({ request }) => request)).toEqual(
+    lines.text
+      .trimEnd()
+      .split('\n')
+      .map((one) => (JSON.parse(one) as { body: object }).body),
+  )
+  expect(rows.findIndex(({ response }) => response.status_code === 400)).toBe(150)
+  const csv = await night('results', batch.id, '--merged', '--format', 'csv', '--to', '-')
+  expect([csv.code, csv.err]).toEqual([3, ''])
+  expect(csv.out.split('\r\n').slice(0, 2)).toEqual([
+    expect.stringMatching(/^custom_id,status,answer,/),
+    expect.stringMatching(/^line-0,200,/),
+  ])
+  expect(csv.out.trimEnd().split('\r\n')).toHaveLength(302)
+  expect((await readdir(folder.path)).filter((name) => name.startsWith('.nightshift-merge'))).toEqual([])
+})
+
+test('a retry merges to the lines that it ran; what has no input any more cannot be merged', async () => {
+  const failed = await endedBatch(linesOf(['', '[[400]]', '', '[[422]]']).text)
+  const made = batchOf((await night('retry', failed.id, '--json')).out)
+  await followToEnd(server, made.id)
+  const merged = await night('results', made.id, '--merged', '--to', '-')
+  expect(
+    merged.out
+      .trimEnd()
+      .split('\n')
+      .map((row) => (JSON.parse(row) as { custom_id: string }).custom_id),
+  ).toEqual(['line-1', 'line-3'])
+  await call(server, 'DELETE', `/v1/files/${failed.input_file_id}`)
+  expectFailure(await night('results', failed.id, '--merged'), 1, failed.input_file_id)
+  expectFailure(await night('results', failed.id, '--merged', '--format', 'xml'), 2, /csv/)
 })
 
 test('watch leaves the batch alone when the watcher is stopped', async () => {

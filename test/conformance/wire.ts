@@ -103,7 +103,7 @@ export async function call(door: Door, method: string, path: string, { headers =
   const text = await response.text()
   const said = `${method} ${path} -> ${response.status} ${text.slice(0, 300)}`
   expect(response.headers.get('x-request-id') ?? '', said).not.toBe('')
-  const isJson = response.headers.get('content-type')?.includes('json') === true
+  const isJson = /\bjson\b/.test(response.headers.get('content-type') ?? '')
   const answer = {
     status: response.status,
     headers: response.headers,

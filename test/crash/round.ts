@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { expectProgress, poll, terminal } from '../conformance/follow.ts'
 import { line, linesOf, type Lines } from '../conformance/lines.ts'
-import { readResults } from '../conformance/results.ts'
+import { parseResults, readResults, type Result } from '../conformance/results.ts'
 import { controlOf, startScriptedBackend, type BackendControl } from '../conformance/scripted-backend.ts'
 import { create, getBatch, listFiles, upload, type Batch, type Door } from '../conformance/wire.ts'
 import { namesUnder } from '../support/names-under.ts'
@@ -32,6 +32,7 @@ interface Running {
   readonly slowMs: number
   readonly id: string
   readonly objects: string | null
+  readonly following: Promise<readonly Result[]>
   seen: Batch
 }
 
@@ -68,6 +69,8 @@ export async function crashRound(seed: number, first: Moment, times: number): Pr
       )
       expect(one.seen.status, JSON.stringify(one.seen.errors)).toBe('completed')
       await readResults(server, one.seen, one.lines.customIds)
+      const followed = (await one.following).map(({ custom_id }) => custom_id)
+      expect(followed.toSorted(), 'who follows gets each line once').toEqual([...one.lines.customIds].toSorted())
       await expectFewSentAgain(control, one, kills)
     }
     await expectNothingLeft(server, running)
@@ -104,13 +107,41 @@ async function begin(server: ServerProcess, random: ReturnType<typeof chanceFrom
   if (from === 'file') {
     const file = await upload(server, lines.text)
     const seen = await create(server, { input_file_id: file.id })
-    return { lines, slowMs, id: seen.id, objects: null, seen }
+    return { lines, slowMs, id: seen.id, objects: null, following: follower(server, seen.id), seen }
   }
   const objects = join(server.data, 'buckets/default', lines.mark)
   await mkdir(objects, { recursive: true })
   await writeFile(join(objects, 'in.jsonl'), lines.text)
   const seen = await create(server, { input_file_id: `s3://default/${lines.mark}/in.jsonl` })
-  return { lines, slowMs, id: seen.id, objects, seen }
+  return { lines, slowMs, id: seen.id, objects, following: follower(server, seen.id), seen }
+}
+
+/** Begun, and not waited for: what it came to is asked at the end. */
+function follower(door: Door, id: string): Running['following'] {
+  const following = followResults(door, id)
+  following.catch(() => {})
+  return following
+}
+
+/** Reads the results page by page from the beginning on, whatever happens to the server: a page that did not come whole is asked for again. */
+async function followResults(door: Door, id: string): Promise<readonly Result[]> {
+  const lines: Result[] = []
+  const end = Date.now() + 170_000
+  for (let after = ''; Date.now() < end;) {
+    try {
+      const url = `${door.baseUrl}/v1/batches/${id}/results${after === '' ? '' : `?after=${after}`}`
+      const response = await fetch(url, { headers: { authorization: `Bearer ${door.key}` } })
+      const text = await response.text()
+      if (!response.ok) throw new Error(text)
+      lines.push(...parseResults(text))
+      after = response.headers.get('x-next-after') ?? ''
+      if (response.headers.get('x-incomplete') === 'false') return lines
+    } catch {
+      await pause(20) // NOTE: it was killed, and is not there yet
+    }
+    await pause(5)
+  }
+  throw new Error(`the results of ${id} have no end`)
 }
 
 /** Looks at a batch, and checks that it has only moved on since the last look, whatever happened to the server in between. */

@@ -1,0 +1,150 @@
+import { mkdtemp, open, rename, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { pipeline, Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import type { BatchView, Client } from '../client.ts'
+import { endpointOf } from '../domain/endpoints.ts'
+import type { BatchId } from '../domain/ids.ts'
+import { makeLineChecker } from '../domain/line.ts'
+import { csvHead, mergedCsv, mergedJson, type Merged } from '../domain/merged.ts'
+import { beginningOf, resultIdPrefix } from '../domain/result.ts'
+import { splitLines } from '../kit/lines.ts'
+import { download } from './download.ts'
+import { Failure } from './failure.ts'
+import { makeResultIndex, openLines, type ResultIndex } from './result-index.ts'
+
+export const formats = ['jsonl', 'csv'] as const
+export type Format = (typeof formats)[number]
+
+type Write = (bytes: Buffer) => Promise<void>
+
+/** The two files as they were fetched, and where in them each line's result stands. */
+interface Fetched {
+  readonly prefix: string
+  readonly paths: readonly [output: string, error: string]
+  readonly index: ResultIndex
+}
+
+const aboveEveryLine = 2 ** 31
+const writtenAtOnce = 1024 * 1024
+
+/**
+ * Writes the results in the order of the input, each line with what was asked, joined by custom_id. The files are fetched aside and indexed by the number that the
+ * id of each result bears; then the input is streamed. Memory: eight bytes a line and the longest line; disk: the results once, and what is written of them.
+ */
+export async function mergeResults(client: Client, batch: BatchView, path: string, format: Format, out: Write): Promise<void> {
+  const toOut = path === '-'
+  const folder = toOut ? tmpdir() : dirname(path)
+  const aside = await mkdtemp(join(folder, '.nightshift-merge-')).catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new Failure(`The folder ${folder} cannot be written: ${why}. Name another with --to.`, 1, { cause: error })
+  })
+  try {
+    const fetched = await fetchResults(client, batch, aside)
+    if (toOut) return await writeMerged(client, batch, fetched, format, out)
+    const whole = join(aside, 'merged')
+    await using file = await open(whole, 'w')
+    await writeMerged(client, batch, fetched, format, (bytes) => file.appendFile(bytes))
+    await rename(whole, path)
+  } finally {
+    await rm(aside, { recursive: true, force: true })
+  }
+}
+
+async function fetchResults(client: Client, batch: BatchView, folder: string): Promise<Fetched> {
+  const fetched: Fetched = {
+    prefix: resultIdPrefix(batch.id as BatchId),
+    paths: [join(folder, 'output'), join(folder, 'error')],
+    index: makeResultIndex(),
+  }
+  for (const [at, id] of [batch.output_file_id, batch.error_file_id].entries()) {
+    await using file = await open(fetched.paths[at] ?? '', 'w')
+    let offset = 0
+    const splitter = splitLines({
+      maxLineBytes: aboveEveryLine,
+      tooLong: () => {},
+      line(bytes, start, end) {
+        const found = beginningOf(fetched.prefix, bytes, start, end)
+        if (!found) throw new Failure(`${id} has a line that is no result of batch ${batch.id}: somebody has changed it.`)
+        fetched.index.add(found.line, at, offset)
+        offset += end - start + 1
+      },
+    })
+    if (id === null) continue
+    for await (const chunk of download(client, id)) {
+      await file.appendFile(chunk)
+      splitter.take(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length))
+    }
+  }
+  return fetched
+}
+
+async function writeMerged(client: Client, batch: BatchView, fetched: Fetched, format: Format, out: Write): Promise<void> {
+  using output = openLines(fetched.paths[0])
+  using error = openLines(fetched.paths[1])
+  let pieces: Buffer[] = format === 'csv' ? [Buffer.from(csvHead)] : []
+  let waiting = 0
+  let merged = 0
+  const flush = async () => {
+    await out(Buffer.concat(pieces))
+    ;[pieces, waiting] = [[], 0]
+  }
+  for await (const asked of inputLines(client, batch)) {
+    const place = fetched.index.find(asked.number)
+    if (!place) continue // NOTE: of a retry, whose input has more lines than it ran
+    const result = (place.file === 0 ? output : error).at(place.offset)
+    const found = beginningOf(fetched.prefix, result, 0, result.length)
+    if (!found || !result.subarray(found.customIdStart, found.customIdEnd).equals(asked.customId)) throw changed(batch)
+    const line: Merged = { ...asked, result, customIdEnd: found.customIdEnd }
+    const piece = format === 'csv' ? Buffer.from(mergedCsv(line)) : mergedJson(line)
+    pieces.push(piece)
+    waiting += piece.length
+    merged++
+    if (waiting >= writtenAtOnce) await flush()
+  }
+  if (merged !== fetched.index.count) throw changed(batch)
+  await flush()
+}
+
+const changed = ({ input_file_id: input }: BatchView) =>
+  new Failure(`The input ${input} is not as it was when the batch ran: its lines have other ids than the results.`)
+
+/** Number, custom_id and body of each line of the input, as they stand there. */
+async function* inputLines(client: Client, batch: BatchView) {
+  const endpoint = endpointOf(batch.endpoint)
+  if (!endpoint) throw new Failure(`This version does not know the endpoint ${batch.endpoint}.`)
+  const checker = makeLineChecker(endpoint)
+  let lines: { number: number; customId: Buffer; request: Buffer }[] = []
+  const splitter = splitLines({
+    maxLineBytes: aboveEveryLine,
+    tooLong: () => {},
+    line(bytes, start, end, number) {
+      const line = checker.check(bytes, start, end, number)
+      if (line.kind === 'bad') throw changed(batch)
+      const copy = (from: number, to: number) => Buffer.from(bytes.subarray(from, to))
+      lines.push({
+        number,
+        customId: copy(line.customIdStart, line.customIdEnd),
+        request: copy(line.bodyStart, line.bodyEnd),
+      })
+    },
+  })
+  for await (const chunk of unpacked(download(client, batch.input_file_id), batch.input_file_id)) {
+    splitter.take(chunk)
+    yield* lines
+    lines = []
+  }
+  splitter.end()
+  yield* lines
+}
+
+async function* unpacked(source: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Buffer> {
+  if (!/^[a-z0-9]+:\/\/.*\.gz$/is.test(name)) {
+    for await (const chunk of source) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
+    return
+  }
+  const unpacker = createGunzip()
+  pipeline(Readable.from(source), unpacker, () => {}) // NOTE: `pipe` would tell neither side that the other broke or was left
+  for await (const chunk of unpacker) yield chunk as Buffer
+}

@@ -1,0 +1,77 @@
+/** One line of an input and what came of it, as one: in JSON with the bytes of both as they are, or as a row of CSV (RFC 4180). */
+
+/** A line of the input, and its result: where in `result` its custom_id ends, and its answer's body stands if it has one. */
+export interface Merged {
+  readonly customId: Buffer
+  /** The body that was sent. */
+  readonly request: Buffer
+  readonly result: Buffer
+  readonly customIdEnd: number
+}
+
+/** The result line with the request in it, behind the custom_id. */
+export const mergedJson = ({ request, result, customIdEnd }: Merged): Buffer =>
+  Buffer.concat([result.subarray(0, customIdEnd), requestKey, request, result.subarray(customIdEnd), newline])
+const requestKey = Buffer.from(',"request":')
+const newline = Buffer.from('\n')
+
+export const csvHead = 'custom_id,status,answer,error_code,error_message,request,response\r\n'
+
+export function mergedCsv({ customId, request, result, customIdEnd }: Merged): string {
+  const { response, error } = JSON.parse(result.toString()) as Result
+  const failure = error ?? failureIn(response?.body)
+  return `${[
+    JSON.parse(customId.toString()) as string,
+    response ? String(response.status_code) : '',
+    response && !failure ? answerIn(response.body) : '',
+    failure?.code ?? '',
+    failure?.message ?? '',
+    request.toString(),
+    response ? bodyOf(result, customIdEnd) : '',
+  ]
+    .map(field)
+    .join(',')}\r\n`
+}
+
+interface Result {
+  readonly response: { readonly status_code: number; readonly body: unknown } | null
+  readonly error: { readonly code: string; readonly message: string } | null
+}
+
+const field = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
+
+/** The answer's body as the backend wrote it: behind the head that we gave it, before the tail. */
+function bodyOf(result: Buffer, customIdEnd: number): string {
+  const rest = result.toString('utf8', customIdEnd)
+  const [head = ''] = /^,"response":\{"status_code":\d+,"request_id":"(?:[^"\\]|\\.)*","body":/.exec(rest) ?? []
+  return rest.slice(head.length, -'},"error":null}'.length)
+}
+
+/** What a person would call the answer; '' where it is no text (embeddings): it stands in the last column. */
+function answerIn(body: unknown): string {
+  const [choice] = listIn(body, 'choices')
+  const text =
+    choice === undefined ? textIn(body, 'text') : (textIn(memberIn(choice, 'message'), 'content') ?? textIn(choice, 'text'))
+  if (text !== undefined) return text
+  return listIn(body, 'output')
+    .flatMap((item) => listIn(item, 'content'))
+    .map((part) => textIn(part, 'text') ?? '')
+    .join('')
+}
+
+function failureIn(body: unknown): { code: string; message: string } | null {
+  const error = memberIn(body, 'error')
+  if (error === undefined || error === null) return null
+  return { code: textIn(error, 'code') ?? '', message: textIn(error, 'message') ?? (typeof error === 'string' ? error : '') }
+}
+
+const memberIn = (of: unknown, name: string): unknown =>
+  typeof of === 'object' && of !== null && !Array.isArray(of) ? (of as Readonly<Record<string, unknown>>)[name] : undefined
+const textIn = (of: unknown, name: string): string | undefined => {
+  const value = memberIn(of, name)
+  return typeof value === 'string' ? value : undefined
+}
+const listIn = (of: unknown, name: string): readonly unknown[] => {
+  const value = memberIn(of, name)
+  return Array.isArray(value) ? value : []
+}
