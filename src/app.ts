@@ -15,6 +15,11 @@ import { systemClock } from './kit/clock.ts'
 import type { Db } from './store/db.ts'
 import { listTroubles } from './store/walks.ts'
 import { makeWorkers } from './workers.ts'
+import { createBatches } from './store/create-batches.ts'
+import { gather } from './store/gather.ts'
+
+/** Creates of one transaction, at most. */
+const createsAtOnce = 32
 
 export interface App extends AsyncDisposable {
   readonly url: string
@@ -47,6 +52,7 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
       metrics: { ...metrics, page: () => metrics.page(workers?.metrics()) },
       randomBytes,
       newUuid,
+      createTogether: gather(db, createBatches, createsAtOnce),
       version,
       limits: {
         maxFileBytes: settings.maxFileBytes,

@@ -5,13 +5,11 @@ import type { Caller } from '../auth/caller.ts'
 import { windowMs, type Batch } from '../domain/batch.ts'
 import { clientGone, idempotencyMismatch } from '../domain/errors.ts'
 import type { BatchId } from '../domain/ids.ts'
-import { insertBatch, type NewBatch } from '../store/batches.ts'
-import { bodyMark, findCreate, findUnanswered, holdCreate, markAnswered, putCreate, shareCreate } from '../store/creates.ts'
+import type { NewBatch } from '../store/batches.ts'
+import { bodyMark, markAnswered } from '../store/creates.ts'
 import type { ApiParts } from './parts.ts'
 import type { CreateBatchBody } from './schemas.ts'
 
-const idempotentMs = 24 * 3_600_000
-const repeatedMs = 600_000
 const settledMs = 1000
 
 /** What a batch is made of. */
@@ -36,7 +34,7 @@ export const createOnce = (
     outputExpiresSeconds: request.body.output_expires_after?.seconds ?? null,
   })
 
-/** The same, for whatever makes a batch. `bodyKey`: an idempotency key that stood in the body. Looking and inserting are one transaction: two at once make one batch. */
+/** The same, for whatever makes a batch. `bodyKey`: an idempotency key that stood in the body. */
 export async function makeOnce(
   parts: ApiParts,
   request: Pick<FastifyRequest, 'caller' | 'headers' | 'raw'>,
@@ -44,7 +42,7 @@ export async function makeOnce(
   bodyKey: string | null,
   creation: Creation,
 ): Promise<Created> {
-  const { db, clock, newUuid } = parts
+  const { clock, newUuid, createTogether } = parts
   const { caller } = request
   const bodyHash = hashOf(meaningOf(caller, creation))
   const byBody = `body:${bodyHash}`
@@ -54,32 +52,17 @@ export async function makeOnce(
   if (await isGone(request)) throw clientGone()
 
   const now = clock.now()
-  const created = await db.tx(async (tx) => {
-    if (byKey !== null) {
-      await holdCreate(tx, caller.keyId, byKey)
-      const same = await findCreate(tx, caller.keyId, byKey)
-      if (same && now - same.createdAt < idempotentMs) {
-        if (same.bodyHash !== bodyHash) throw idempotencyMismatch()
-        return { id: same.batchId, made: null }
-      }
-    } else if (isRepeat) {
-      await holdCreate(tx, caller.keyId, byBody)
-      const earlier = await findUnanswered(tx, caller.keyId, byBody, now - repeatedMs)
-      if (earlier) return { id: earlier.batchId, made: null }
-    } else await shareCreate(tx, caller.keyId, byBody)
-    const id = newUuid() as BatchId
-    const made = await insertBatch(tx, {
-      ...creation,
-      id,
-      projectId: caller.projectId,
-      keyId: caller.keyId,
-      createdAt: now,
-      expiresAt: now + (windowMs(creation.completionWindow) ?? 0),
-    })
-    const mark = byKey ?? bodyMark(byBody, id)
-    await putCreate(tx, { keyId: caller.keyId, mark, bodyHash, batchId: id, createdAt: now, answered: false })
-    return { id, made }
-  })
+  const batch = {
+    ...creation,
+    id: newUuid() as BatchId,
+    projectId: caller.projectId,
+    keyId: caller.keyId,
+    createdAt: now,
+    expiresAt: now + (windowMs(creation.completionWindow) ?? 0),
+  }
+  const answer = await createTogether({ batch, bodyHash, byKey, byBody, isRepeat })
+  if (answer.kind === 'mismatch') throw idempotencyMismatch()
+  const created = answer.kind === 'made' ? { id: answer.batch.id, made: answer.batch } : { id: answer.id, made: null }
   if (byKey === null) markWhenAnswered(parts, caller, bodyMark(byBody, created.id), reply)
   return created
 }

@@ -3,6 +3,7 @@ import type { Caller } from '../auth/caller.ts'
 import type { Events } from '../events.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Metrics } from '../kit/metrics.ts'
+import type { CreateAnswer, CreateAsk } from '../store/create-batches.ts'
 import type { Db } from '../store/db.ts'
 
 /** What the API is given. */
@@ -16,6 +17,8 @@ export interface ApiParts {
   readonly metrics: Metrics
   readonly randomBytes: (n: number) => Uint8Array
   readonly newUuid: () => string
+  /** Makes a batch, with those that are made at the same time. */
+  readonly createTogether: (ask: CreateAsk) => Promise<CreateAnswer>
   /** Reasons why it cannot serve right now; empty when it can. */
   readonly readiness: () => Promise<readonly string[]>
   readonly limits: ApiLimits

@@ -15,6 +15,8 @@ import { makeMetrics } from '../kit/metrics.ts'
 import { DbUnavailable, type Db } from '../store/db.ts'
 import { insertProject } from '../store/projects.ts'
 import { makeJanitor } from '../worker/janitor.ts'
+import { createBatches } from '../store/create-batches.ts'
+import { gather } from '../store/gather.ts'
 import { makeApi } from './server.ts'
 
 const projectId = 'p1' as ProjectId
@@ -44,7 +46,7 @@ async function open(openDb: OpenDb) {
   const { secret } = await createKey(real, { id: 'k', projectId, name: 'k', createdAt: 1, randomBytes })
   const limits = { maxFileBytes: 1000, idleMs: 10_000, endpoints: [], windows: ['24h'], fileMs: 1e9 }
   const newUuid = () => randomUUID()
-  const api = await makeApi({ db, files, scratch, clock, events, metrics, randomBytes, newUuid, version: '0', readiness: async () => [], limits }) // prettier-ignore
+  const api = await makeApi({ db, files, scratch, clock, events, metrics, randomBytes, newUuid, createTogether: gather(db, createBatches, 10), version: '0', readiness: async () => [], limits }) // prettier-ignore
   onTestFinished(async () => {
     await api.close()
     await real[Symbol.asyncDispose]()

@@ -20,11 +20,13 @@ export interface NewBatch {
   readonly expiresAt: number
 }
 
-export async function insertBatch(db: Queries, b: NewBatch): Promise<Batch> {
-  const [row] = await db.query(
-    `insert into batches (id, project_id, key_id, endpoint, input, completion_window, metadata, output_expires_seconds, created_at, expires_at, status)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'validating') returning *`,
-    [
+const newColumns = `id, project_id, key_id, endpoint, input, completion_window, metadata, output_expires_seconds, created_at, expires_at, status`
+
+export async function insertBatches(db: Queries, batches: readonly NewBatch[]): Promise<Batch[]> {
+  if (batches.length === 0) return []
+  const rows = await db.query(
+    `insert into batches (${newColumns}) values ${rowsOfValues(batches.length, 11)} returning *`,
+    batches.flatMap((b) => [
       b.id,
       b.projectId,
       b.keyId,
@@ -35,10 +37,14 @@ export async function insertBatch(db: Queries, b: NewBatch): Promise<Batch> {
       b.outputExpiresSeconds,
       b.createdAt,
       b.expiresAt,
-    ],
+      'validating',
+    ]),
   )
-  if (!row) throw new Error('an insertion without a row')
-  return batchOf(row)
+  return rows.map(batchOf)
+}
+
+export async function insertBatch(db: Queries, batch: NewBatch): Promise<void> {
+  await insertBatches(db, [batch])
 }
 
 const running = `('in_progress', 'cancelling')`

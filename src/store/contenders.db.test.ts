@@ -9,8 +9,8 @@ import { interleave, orders, type Contender } from '../../test/support/interleav
 import type { BatchId, FileId, KeyId } from '../domain/ids.ts'
 import { noSums } from '../domain/usage.ts'
 import { cancelBatch, findBatch, loadBatch } from './batches.ts'
-import { bodyMark, findCreate, findUnanswered, holdCreate, putCreate, shareCreate } from './creates.ts'
-import type { Db, Queries } from './db.ts'
+import { createBatches, type CreateAsk } from './create-batches.ts'
+import type { Db } from './db.ts'
 import { outputsOf, reserveOutputs, type ComposeWalk, type OutputName } from './outputs.ts'
 import type { Publication } from './publish.ts'
 import { addCheckpoint, closedShards, finishShards } from './segments.ts'
@@ -347,36 +347,48 @@ describe.runIf(server)('on PostgreSQL, in all orders of statements', { timeout: 
 
   test('two creates under one key make one batch', () =>
     inAllOrders({
-      prepare: async (db) => `key:${await newBatch(db)}`,
-      a: (mark) => (db) => createOnce(db, mark, 'a'),
-      b: (mark) => (db) => createOnce(db, mark, 'b'),
-      after: async (_, __, a, b) => {
+      prepare: async (db) => String(await newBatch(db)),
+      a: (what) => creating([{ what, byKey: 'k' }]),
+      b: (what) => creating([{ what, byKey: 'k' }]),
+      after: async (_, __, [a], [b]) => {
         expect(a).toBe(b)
       },
     }))
 
   test('a create and its repeat, whose answers are on their way, make one batch, or the repeat came first', () =>
     inAllOrders({
-      prepare: async (db) => `body:${await newBatch(db)}`,
-      a: (body) => (db) => createPlain(db, body),
-      b: (body) => (db) => repeat(db, body),
-      after: async (db, body, first, second) => {
+      prepare: async (db) => String(await newBatch(db)),
+      a: (what) => creating([{ what }]),
+      b: (what) => creating([{ what, isRepeat: true }]),
+      after: async (db, what, [first], [second]) => {
+        const body = `body:${what}`
         const rows = await db.query(`select mark from creates where mark > $1 and mark < $2`, [`${body}:`, `${body};`])
         expect(rows.map(({ mark }) => String(mark).slice(body.length + 1)).toSorted()).toEqual(
-          [...new Set([first, second])].toSorted(),
+          [...new Set([String(first), String(second)])].toSorted(),
         )
-        const later = await repeat(db, body)
+        const [later] = await creating([{ what, isRepeat: true }])(db)
         expect([first, second]).toContain(later)
       },
     }))
 
   test('equal creates that are no repeats do not wait for each other, and make two batches', () =>
     inAllOrders({
-      prepare: async (db) => `body:${await newBatch(db)}`,
-      a: (body) => (db) => createPlain(db, body),
-      b: (body) => (db) => createPlain(db, body),
-      after: async (_, __, a, b) => {
+      prepare: async (db) => String(await newBatch(db)),
+      a: (what) => creating([{ what }]),
+      b: (what) => creating([{ what }]),
+      after: async (_, __, [a], [b]) => {
         expect(a).not.toBe(b)
+      },
+    }))
+
+  test('creates that are made together, here and elsewhere, each make one batch a key, whatever their order', () =>
+    inAllOrders({
+      prepare: async (db) => String(await newBatch(db)),
+      a: (what) => creating([{ what, byKey: 'x' }, { what, byKey: 'y' }, { what }]), // prettier-ignore
+      b: (what) => creating([{ what, byKey: 'y' }, { what, byKey: 'x' }, { what, byKey: 'y' }]), // prettier-ignore
+      after: async (_, __, a, b) => {
+        expect([b[1], b[0], b[2]]).toEqual([a[0], a[1], a[1]])
+        expect(new Set([...a, ...b]).size).toBe(3)
       },
     }))
 
@@ -411,41 +423,24 @@ const claimingShort =
     return (await claimShort(db, open, owner, lease, 8)).map(({ batchId }) => batchId)
   }
 
-let plainCreates = 0
-/** As the API does it: a create without a key that is no repeat. */
-const createPlain = (db: Db, body: string): Promise<string> =>
-  db.tx(async (tx) => {
-    await shareCreate(tx, 'k' as KeyId, body)
-    return putPlain(tx, body)
-  })
-
-/** And one that is. */
-const repeat = (db: Db, body: string): Promise<string> =>
-  db.tx(async (tx) => {
-    await holdCreate(tx, 'k' as KeyId, body)
-    return (await findUnanswered(tx, 'k' as KeyId, body, 0))?.batchId ?? putPlain(tx, body)
-  })
-
-async function putPlain(tx: Queries, body: string): Promise<string> {
-  const batchId = `b${plainCreates++}` as BatchId
-  await putCreate(tx, {
-    keyId: 'k' as KeyId,
-    mark: bodyMark(body, batchId),
-    bodyHash: 'h',
-    batchId,
-    createdAt: 1,
-    answered: false,
-  })
-  return batchId
-}
-
-/** As the API does it. */
-const createOnce = (db: Db, mark: string, id: string): Promise<string> =>
-  db.tx(async (tx) => {
-    const keyId = 'k' as KeyId
-    await holdCreate(tx, keyId, mark)
-    const earlier = await findCreate(tx, keyId, mark)
-    if (earlier) return earlier.batchId
-    await putCreate(tx, { keyId, mark, bodyHash: 'h', batchId: id as BatchId, createdAt: 1, answered: false })
-    return id
-  })
+let created = 0
+/** As the API makes them: the ids of their batches. */
+const creating =
+  (asks: readonly { what: string; byKey?: string; isRepeat?: boolean }[]): Contender<string[]> =>
+  async (db) => {
+    const made = asks.map(({ what, byKey, isRepeat = false }): CreateAsk => {
+      const id = `${what}-${created++}` as BatchId
+      const batch = { id, projectId: project, keyId: 'k' as KeyId, endpoint: 'e', input: 'file-x', completionWindow: '24h', metadata: null, outputExpiresSeconds: null, createdAt: Date.now(), expiresAt: 1 } // prettier-ignore
+      return {
+        batch,
+        bodyHash: what,
+        byKey: byKey === undefined ? null : `key:${what} ${byKey}`,
+        byBody: `body:${what}`,
+        isRepeat,
+      }
+    })
+    return (await db.tx((tx) => createBatches(tx, made))).map((answer) => {
+      if (answer.kind === 'mismatch') throw new Error('another body')
+      return answer.kind === 'made' ? answer.batch.id : answer.id
+    })
+  }

@@ -1,6 +1,6 @@
 import type { BatchId, KeyId } from '../domain/ids.ts'
 import { int, text, type Queries, type Row } from './db.ts'
-import { holdName, shareName } from './tokens.ts'
+import { rowsOfValues } from './gather.ts'
 
 /**
  * A create that must not make a second batch (contract D8). `mark`: that of the Idempotency-Key, which has one create at a time; or that of a body whose answer
@@ -20,19 +20,30 @@ export const bodyMark = (body: string, batchId: BatchId): string => `${body}:${b
 
 const lockOf = (keyId: KeyId, mark: string): string => `create ${keyId} ${mark}`
 
-/** Until the transaction ends no other create under this mark looks or inserts. */
-export async function holdCreate(tx: Queries, keyId: KeyId, mark: string): Promise<void> {
-  await tx.query(holdName, [lockOf(keyId, mark)])
+export type Mark = Pick<Create, 'keyId' | 'mark'>
+
+/** In one order everywhere, each once: so two that hold several wait for each other once. */
+const locksOf = (marks: readonly Mark[]): string[] => [...new Set(marks.map(({ keyId, mark }) => lockOf(keyId, mark)))].toSorted()
+
+/** Until the transaction ends no other create under these marks looks or inserts. */
+export async function holdCreates(tx: Queries, marks: readonly Mark[]): Promise<void> {
+  const locks = locksOf(marks)
+  if (locks.length > 0) await tx.query(`select ${locks.map((_, i) => `{lock $${i + 1}} as held${i}`).join(', ')}`, locks)
 }
 
-/** Until the transaction ends nobody looks under this mark who holds it; others insert beside. */
-export async function shareCreate(tx: Queries, keyId: KeyId, mark: string): Promise<void> {
-  await tx.query(shareName, [lockOf(keyId, mark)])
+/** Until the transaction ends nobody looks under these marks who holds them; others insert beside. */
+export async function shareCreates(tx: Queries, marks: readonly Mark[]): Promise<void> {
+  const locks = locksOf(marks)
+  if (locks.length > 0) await tx.query(`select ${locks.map((_, i) => `{share $${i + 1}} as shared${i}`).join(', ')}`, locks)
 }
 
-export async function findCreate(db: Queries, keyId: KeyId, mark: string): Promise<Create | null> {
-  const [row] = await db.query(`select * from creates where key_id = $1 and mark = $2`, [keyId, mark])
-  return row ? createOf(row) : null
+export async function findCreates(db: Queries, marks: readonly Mark[]): Promise<Create[]> {
+  if (marks.length === 0) return []
+  const rows = await db.query(
+    `select * from creates where (key_id, mark) in (values ${rowsOfValues(marks.length, 2)})`,
+    marks.flatMap(({ keyId, mark }) => [keyId, mark]),
+  )
+  return rows.map(createOf)
 }
 
 /** The newest create with this body whose answer may not have arrived, made after `after`. */
@@ -53,12 +64,13 @@ const createOf = (row: Row): Create => ({
   answered: int(row, 'answered') === 1,
 })
 
-/** Takes the place of an older one under the same mark: the caller has looked at that first, in the same transaction. */
-export async function putCreate(tx: Queries, c: Create): Promise<void> {
+/** Each takes the place of an older one under the same mark: the caller has looked at that first, in the same transaction. Each mark once. */
+export async function putCreates(tx: Queries, creates: readonly Create[]): Promise<void> {
+  if (creates.length === 0) return
   await tx.query(
-    `insert into creates (key_id, mark, body_hash, batch_id, created_at, answered) values ($1, $2, $3, $4, $5, $6)
+    `insert into creates (key_id, mark, body_hash, batch_id, created_at, answered) values ${rowsOfValues(creates.length, 6)}
      on conflict (key_id, mark) do update set body_hash = excluded.body_hash, batch_id = excluded.batch_id, created_at = excluded.created_at, answered = excluded.answered`,
-    [c.keyId, c.mark, c.bodyHash, c.batchId, c.createdAt, c.answered ? 1 : 0],
+    creates.flatMap((c) => [c.keyId, c.mark, c.bodyHash, c.batchId, c.createdAt, c.answered ? 1 : 0]),
   )
 }
 

@@ -35,5 +35,3 @@ export function translate(
 
 /** Makes what follows in this transaction wait for whoever else holds the name. Nothing to do where transactions are one after the other. */
 export const holdName = `select {lock $1} as held`
-/** Waits only for who holds the name alone, and makes such a one wait. */
-export const shareName = `select {share $1} as shared`

@@ -5,7 +5,7 @@ import { sumColumns } from '../../src/store/sums.ts'
 import { stamps } from '../support/stamps.ts'
 import type { Ledger } from './ledger.ts'
 import type { BlobStore } from './sim-blobs.ts'
-import type { Done } from './statement.ts'
+import { rowsIn, type Done } from './statement.ts'
 
 /** What each commit must leave true, looked at within its transaction. */
 export interface RowChecks {
@@ -103,7 +103,8 @@ export function makeRowChecks({ ledger, now, files, scratch }: RowCheckParts): R
     async inspect(tx, done) {
       ledger.progressAt = now()
       for (const one of done) {
-        if (one.sql.startsWith('insert into segments')) for (const values of rowsIn(one)) await checkpoint(tx, values)
+        if (one.sql.startsWith('insert into segments'))
+          for (const values of rowsIn(one, 9 + sumColumns.length)) await checkpoint(tx, values)
         if (one.sql.includes(`state = 'closed'`)) ledger.reach(`composing ${String(one.values[0])}`)
       }
       if (done.some(({ sql }) => /insert into batches|update batches\s+set status/.test(sql))) await batches(tx)
@@ -122,10 +123,4 @@ export function makeRowChecks({ ledger, now, files, scratch }: RowCheckParts): R
       if (rows.length > 0) ledger.wrong('I3', `${store}: ${name} is deleted, and a row still points at it`)
     },
   }
-}
-
-/** The rows of one insertion of segments. */
-function rowsIn({ values }: Done): Value[][] {
-  const width = 9 + sumColumns.length
-  return Array.from({ length: values.length / width }, (_, i) => values.slice(i * width, (i + 1) * width))
 }

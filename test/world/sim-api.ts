@@ -4,6 +4,8 @@ import type { ApiParts } from '../../src/api/parts.ts'
 import type { Batch } from '../../src/domain/batch.ts'
 import { makeFileId, makeUuids, type BatchId, type FileId, type KeyId, type ProjectId } from '../../src/domain/ids.ts'
 import { cancelBatch, findBatch } from '../../src/store/batches.ts'
+import { createBatches } from '../../src/store/create-batches.ts'
+import { gather } from '../../src/store/gather.ts'
 import { deleteFile, insertFile } from '../../src/store/files.ts'
 import { announceUpload, dropUpload, endUpload, renewUploads } from '../../src/store/uploads.ts'
 import type { Life } from './life.ts'
@@ -32,6 +34,7 @@ export function startApi(world: World, name: string): SimApi {
   const process = beginProcess(world, name)
   const { life, db, files, clock, randomBytes } = process
   const newUuid = makeUuids(() => clock.now(), randomBytes)
+  const createTogether = gather(db, createBatches, 10)
   world.story.tell(name, 'BEGINS')
   return {
     life,
@@ -72,7 +75,7 @@ export function startApi(world: World, name: string): SimApi {
       }
       const reply = { raw: { socket, shouldKeepAlive: true, once: (_: string, tell: () => void) => void finished.push(tell) } }
       const { id, made } = await createOnce(
-        { db, clock, newUuid } as ApiParts,
+        { db, clock, newUuid, createTogether } as ApiParts,
         request as unknown as Parameters<typeof CreateOnce>[1],
         reply as unknown as Parameters<typeof CreateOnce>[2],
       )

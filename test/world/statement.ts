@@ -46,3 +46,7 @@ export const tellDone = (done: readonly Done[]): string =>
     .join('; ')
 
 export const shorten = (sql: string): string => sql.replaceAll(/\s+/g, ' ').slice(0, 70)
+
+/** The rows of an insertion of several, each of so many values. */
+export const rowsIn = ({ values }: Done, width: number): Value[][] =>
+  Array.from({ length: values.length / width }, (_, i) => values.slice(i * width, (i + 1) * width))

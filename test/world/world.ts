@@ -1,6 +1,6 @@
 import type { BatchId, ProjectId } from '../../src/domain/ids.ts'
 import { putGrant } from '../../src/store/buckets.ts'
-import type { Queries } from '../../src/store/db.ts'
+import type { Queries, Value } from '../../src/store/db.ts'
 import { insertProject } from '../../src/store/projects.ts'
 import { endWorld } from './aftermath.ts'
 import type { Bug } from './bugs.ts'
@@ -18,7 +18,7 @@ import type { BlobStore } from './sim-blobs.ts'
 import { makeObjectStore } from './sim-bucket.ts'
 import { openDatabase, type Database } from './sim-db.ts'
 import { makeTime } from './sim-time.ts'
-import type { Done } from './statement.ts'
+import { rowsIn } from './statement.ts'
 import { makeStory, type Story } from './story.ts'
 import type { World } from './world-parts.ts'
 
@@ -55,7 +55,9 @@ export async function live(seed: number, bug: Bug | null = null): Promise<Outcom
     chance: chance.fork('hints'),
     hintsLost: () => profile().hintsLost,
     inspect: async (tx, done) => {
-      for (const one of done) if (one.sql.startsWith('insert into batches')) await born(tx, one, intents, ledger)
+      for (const one of done)
+        if (one.sql.startsWith('insert into batches'))
+          for (const values of rowsIn(one, 11)) await born(tx, values, intents, ledger)
       await checks.rows?.inspect(tx, done)
     },
   })
@@ -107,7 +109,7 @@ export async function live(seed: number, bug: Bug | null = null): Promise<Outcom
 }
 
 /** A batch came into being: whose it is, and when its window ends. The API offers hours; a client may want seconds. */
-async function born(tx: Queries, { values }: Done, intents: readonly Intent[], ledger: Ledger): Promise<void> {
+async function born(tx: Queries, values: readonly Value[], intents: readonly Intent[], ledger: Ledger): Promise<void> {
   const id = String(values[0]) as BatchId
   const client = Number((JSON.parse(String(values[6])) as { client: string }).client)
   if (ledger.batchOf.has(client)) ledger.wrong('D8', `client ${client} has two batches`)
