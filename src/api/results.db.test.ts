@@ -90,19 +90,19 @@ async function liveAndRead(openDb: OpenDb, chance: Chance): Promise<void> {
   )
   const readers = [newReader(0.2)]
   const budget = () => chance.pick([1, 50, 400, 5000, 1_000_000])
-  let ends = Math.floor(shards * most * chance.pick([0.1, 0.6, 2]))
-  const cancelled = ends < shards * most
-  let running = true
+  let stepsLeft = Math.floor(shards * most * chance.pick([0.1, 0.6, 2]))
+  let linesLeft = true
   let ended = false
 
+  /** Runs on; when it has run to its end, or for as long as it may, ends it: composed, published and swept. */
   async function move(): Promise<void> {
-    if (running) {
-      running = (await life.step(chance)) && --ends > 0
+    if (ended) return
+    if (linesLeft && stepsLeft-- > 0) {
+      linesLeft = await life.step(chance)
       return
     }
-    if (ended) return
     ended = true
-    if (cancelled) await life.cancel()
+    if (linesLeft) await life.cancel()
     await life.compose()
     await life.sweep()
   }

@@ -1,17 +1,14 @@
 import { mkdtemp, open, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { pipeline, Readable } from 'node:stream'
-import { createGunzip } from 'node:zlib'
 import type { BatchView, Client } from '../client.ts'
-import { endpointOf } from '../domain/endpoints.ts'
 import type { BatchId } from '../domain/ids.ts'
-import { makeLineChecker } from '../domain/line.ts'
 import { csvHead, mergedCsv, mergedJson, type Merged } from '../domain/merged.ts'
 import { beginningOf, resultIdPrefix } from '../domain/result.ts'
 import { splitLines } from '../kit/lines.ts'
 import { download } from './download.ts'
 import { Failure } from './failure.ts'
+import { changed, inputLines } from './input-lines.ts'
 import { makeResultIndex, openLines, type ResultIndex } from './result-index.ts'
 
 export const formats = ['jsonl', 'csv'] as const
@@ -105,46 +102,4 @@ async function writeMerged(client: Client, batch: BatchView, fetched: Fetched, f
   }
   if (merged !== fetched.index.count) throw changed(batch)
   await flush()
-}
-
-const changed = ({ input_file_id: input }: BatchView) =>
-  new Failure(`The input ${input} is not as it was when the batch ran: its lines have other ids than the results.`)
-
-/** Number, custom_id and body of each line of the input, as they stand there. */
-async function* inputLines(client: Client, batch: BatchView) {
-  const endpoint = endpointOf(batch.endpoint)
-  if (!endpoint) throw new Failure(`This version does not know the endpoint ${batch.endpoint}.`)
-  const checker = makeLineChecker(endpoint)
-  let lines: { number: number; customId: Buffer; request: Buffer }[] = []
-  const splitter = splitLines({
-    maxLineBytes: aboveEveryLine,
-    tooLong: () => {},
-    line(bytes, start, end, number) {
-      const line = checker.check(bytes, start, end, number)
-      if (line.kind === 'bad') throw changed(batch)
-      const copy = (from: number, to: number) => Buffer.from(bytes.subarray(from, to))
-      lines.push({
-        number,
-        customId: copy(line.customIdStart, line.customIdEnd),
-        request: copy(line.bodyStart, line.bodyEnd),
-      })
-    },
-  })
-  for await (const chunk of unpacked(download(client, batch.input_file_id), batch.input_file_id)) {
-    splitter.take(chunk)
-    yield* lines
-    lines = []
-  }
-  splitter.end()
-  yield* lines
-}
-
-async function* unpacked(source: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Buffer> {
-  if (!/^[a-z0-9]+:\/\/.*\.gz$/is.test(name)) {
-    for await (const chunk of source) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
-    return
-  }
-  const unpacker = createGunzip()
-  pipeline(Readable.from(source), unpacker, () => {}) // NOTE: `pipe` would tell neither side that the other broke or was left
-  for await (const chunk of unpacker) yield chunk as Buffer
 }
