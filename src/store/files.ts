@@ -35,13 +35,23 @@ export async function insertFiles(db: Queries, files: readonly StoredFile[]): Pr
   )
 }
 
+export interface FileName {
+  readonly projectId: ProjectId
+  readonly id: FileId
+}
+
 /** A file whose time is over is as absent, deleted or not. */
-export async function findFile(db: Queries, projectId: ProjectId, id: FileId): Promise<StoredFile | null> {
-  const [row] = await db.query(
-    `select * from files where project_id = $1 and id = $2 and (expires_at is null or expires_at > {now})`,
-    [projectId, id],
+export const findFile = async (db: Queries, projectId: ProjectId, id: FileId): Promise<StoredFile | null> =>
+  (await findFiles(db, [{ projectId, id }]))[0] ?? null
+
+/** The file of each name, or null. */
+export async function findFiles(db: Queries, names: readonly FileName[]): Promise<(StoredFile | null)[]> {
+  const rows = await db.query(
+    `select * from files where (project_id, id) in (values ${rowsOfValues(names.length, 2)}) and (expires_at is null or expires_at > {now})`,
+    names.flatMap(({ projectId, id }) => [projectId, id]),
   )
-  return row ? fileOf(row) : null
+  const found = rows.map(fileOf)
+  return names.map(({ projectId, id }) => found.find((file) => file.projectId === projectId && file.id === id) ?? null)
 }
 
 export interface FilePage {

@@ -208,16 +208,35 @@ export async function closedShards(db: Queries, batchId: BatchId, after: number,
     `select * from segments where batch_id = $1 and shard > $2 and shard <= $3 order by shard, fence, number`,
     [batchId, after, int(last, 'number')],
   )
-  return shards.map((row) => ({
-    number: int(row, 'number'),
-    start: int(row, 'start'),
-    bytes: int(row, 'bytes'),
-    lines: int(row, 'lines'),
-    body: bodyOf(row),
-    open: row.state === 'waiting' || row.state === 'held',
-    segments: segments.filter((s) => s.shard === row.number).map(segmentOf),
-  }))
+  return shards.map((row) => closedShardOf(row, segments))
 }
+
+/** All shards of each of these batches, in order: for batches of few lines. */
+export async function allShards(db: Queries, batchIds: readonly BatchId[]): Promise<ClosedShard[][]> {
+  const these = `(${batchIds.map((_, i) => `$${i + 1}`).join(', ')})`
+  const shards = await db.query(
+    `select batch_id, number, start, bytes, lines, body, state from shards where batch_id in ${these} order by batch_id, number`,
+    batchIds,
+  )
+  const segments = await db.query(
+    `select * from segments where batch_id in ${these} order by batch_id, shard, fence, number`,
+    batchIds,
+  )
+  return batchIds.map((id) => {
+    const its = segments.filter((row) => row.batch_id === id)
+    return shards.filter((row) => row.batch_id === id).map((row) => closedShardOf(row, its))
+  })
+}
+
+const closedShardOf = (row: Row, segments: readonly Row[]): ClosedShard => ({
+  number: int(row, 'number'),
+  start: int(row, 'start'),
+  bytes: int(row, 'bytes'),
+  lines: int(row, 'lines'),
+  body: bodyOf(row),
+  open: row.state === 'waiting' || row.state === 'held',
+  segments: segments.filter((s) => s.shard === row.number).map(segmentOf),
+})
 
 export interface ResultSizes {
   readonly outputBytes: number

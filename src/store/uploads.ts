@@ -49,9 +49,13 @@ export const endUpload = async (tx: Queries, blob: string, owner: string): Promi
 export const resultsLapsed = (): Error =>
   new Error('the results were written too slowly, and their announcement has lapsed; they are written again')
 
-/** Is the announcement still its owner's? */
-export async function isAnnounced(db: Queries, blob: string, owner: string): Promise<boolean> {
-  return (await db.query(`select 1 as one from uploads where blob = $1 and owner = $2`, [blob, owner])).length === 1
+/** Of each announcement: is it still its owner's? */
+export async function areAnnounced(db: Queries, uploads: readonly Pick<Upload, 'blob' | 'owner'>[]): Promise<boolean[]> {
+  const rows = await db.query(
+    `select blob, owner from uploads where (blob, owner) in (values ${rowsOfValues(uploads.length, 2)})`,
+    uploads.flatMap(({ blob, owner }) => [blob, owner]),
+  )
+  return uploads.map(({ blob, owner }) => rows.some((row) => row.blob === blob && row.owner === owner))
 }
 
 export async function dropUpload(db: Queries, blob: string): Promise<void> {

@@ -2,7 +2,7 @@ import type { Batch } from '../domain/batch.ts'
 import { joinSignals, over } from '../kit/abort.ts'
 import { makeFileId } from '../domain/ids.ts'
 import type { StoredFile } from '../store/files.ts'
-import { isAnnounced, renewUploads, resultsLapsed, walkOwner, type Upload } from '../store/uploads.ts'
+import { renewUploads, resultsLapsed, walkOwner, type Upload } from '../store/uploads.ts'
 import type { Placed, Results } from './results.ts'
 import { outputBlobName } from './names.ts'
 import type { WorkerParts } from './parts.ts'
@@ -12,6 +12,8 @@ const announcedMs = 600_000
 type FileParts = WorkerParts & {
   /** Announces a blob, with those that are announced at the same time. */
   readonly announce: (upload: Upload) => Promise<void>
+  /** Is it still announced? Asked with others. */
+  readonly isAnnounced: (upload: Pick<Upload, 'blob' | 'owner'>) => Promise<boolean>
 }
 
 /** File in, file out (D5): each result file is a blob under this walk's fence, announced before its first byte; publishing makes it a file. */
@@ -57,7 +59,7 @@ export async function composeFiles(
 }
 
 async function writeFile(
-  { db, files, clock, randomBytes, settings, announce }: FileParts,
+  { files, clock, randomBytes, settings, announce, isAnnounced }: FileParts,
   batch: Batch,
   fence: number,
   owner: string,
@@ -70,7 +72,7 @@ async function writeFile(
   const blob = outputBlobName(batch.projectId, id, fence)
   await announce({ blob, owner, leaseMs: announcedMs })
   const bytes = await files.put(blob, lines(signal), signal)
-  if (!(await isAnnounced(db, blob, owner))) {
+  if (!(await isAnnounced({ blob, owner }))) {
     await files.delete([blob]) // NOTE: the janitor has been at it before it was there
     throw resultsLapsed()
   }

@@ -10,12 +10,12 @@ import { formatLayout } from '../domain/layout.ts'
 import { noSums } from '../domain/usage.ts'
 import { forever, makeBell } from '../kit/forever.ts'
 import { loadBatch } from '../store/batches.ts'
-import { gather } from '../store/gather.ts'
+import { gather, gatherReads } from '../store/gather.ts'
 import { publishBatches, type Publication, type Terminal } from '../store/publish.ts'
 import { layoutOfShards } from '../store/result-rows.ts'
-import { closedShards, resultSizes, sizesOf, type ResultSizes } from '../store/segments.ts'
+import { allShards, resultSizes, sizesOf, type ResultSizes } from '../store/segments.ts'
 import { closeShards } from '../store/shards.ts'
-import { announceUploads } from '../store/uploads.ts'
+import { announceUploads, areAnnounced } from '../store/uploads.ts'
 import { claimComposes, fewLines, giveBackWalk, type Walk } from '../store/walks.ts'
 import { composeFiles } from './compose-files.ts'
 import { composeObjects } from './compose-objects.ts'
@@ -52,6 +52,8 @@ export function makeComposer(parts: WorkerParts): Composer {
   const ripened = new Set<BatchId>()
   let scanAt = -Infinity
   const publish = gather(db, publishBatches, fewAtOnce)
+  const loadShards = gatherReads(db, allShards, fewAtOnce)
+  const isAnnounced = gatherReads(db, areAnnounced, fewAtOnce)
   const announce = gather(db, announceUploads, fewAtOnce)
 
   async function step(signal: AbortSignal): Promise<number> {
@@ -116,7 +118,7 @@ export function makeComposer(parts: WorkerParts): Composer {
   async function findResults({ id, total }: Batch): Promise<Found> {
     if (total > fewLines)
       return { sizes: await resultSizes(db, id), shards: () => shardsOf(db, id), layout: () => layoutOfShards(db, id) }
-    const few = await closedShards(db, id, -1, fewLines)
+    const few = await loadShards(id)
     const layout = formatLayout(
       few.map(({ segments }) => ({
         output: segments.reduce((n, s) => n + s.outputBytes, 0),
@@ -155,7 +157,7 @@ export function makeComposer(parts: WorkerParts): Composer {
     const elsewhere = walk.troubleSince !== null && clock.now() - walk.troubleSince >= elsewhereAfterMs
     const placed =
       !isAddress(batch.input) || elsewhere
-        ? await composeFiles({ ...parts, announce }, batch, fence, results, signal)
+        ? await composeFiles({ ...parts, announce, isAnnounced }, batch, fence, results, signal)
         : await composeObjects(parts, batch, fence, results, signal)
     return placed && { ...placed, ending, sums: sizes.sums, layout: await layout() }
   }

@@ -33,7 +33,7 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
 
   test('the next walk removes what one that died has left, also when the object has gone since', async () => {
     const { parts, batch, names } = await open()
-    expect(await findInput(parts, batch, 2)).toMatchObject({ kind: 'refused' })
+    expect(await findInput({ ...parts, lookUp: async () => null }, batch, 2)).toMatchObject({ kind: 'refused' })
     expect(await names()).toEqual(['.nightshift-other-probe-1'])
   })
 })

@@ -5,7 +5,7 @@ import type { Batch, PlanError } from '../domain/batch.ts'
 import { isFileId } from '../domain/ids.ts'
 import type { Retried } from '../domain/retried.ts'
 import { listGrants } from '../store/buckets.ts'
-import { findFile } from '../store/files.ts'
+import { findFile, type FileName, type StoredFile } from '../store/files.ts'
 import type { EndedBatch } from '../store/sweeps.ts'
 import type { PlanSource } from './plan-spec.ts'
 import type { WorkerParts } from './parts.ts'
@@ -45,17 +45,18 @@ export async function findErrors(
   return { kind: 'found', source: { kind: 'object', place: grant.place, bucket, key, seen }, bytes: seen.bytes, gzip: false }
 }
 
+export interface InputParts extends Pick<WorkerParts, 'db' | 'filesPlace' | 'openBucket' | 'settings'> {
+  /** Finds a file, with those that are looked for at the same time. */
+  readonly lookUp: (name: FileName) => Promise<StoredFile | null>
+}
+
 /** Finds the input of a batch: a file of its project, or an object in a bucket granted to it, which must be readable and writable beside (D4). */
-export async function findInput(
-  parts: Pick<WorkerParts, 'db' | 'filesPlace' | 'openBucket' | 'settings'>,
-  batch: Batch,
-  fence: number,
-): Promise<Input> {
+export async function findInput(parts: InputParts, batch: Batch, fence: number): Promise<Input> {
   return isAddress(batch.input) ? findObject(parts, batch, fence) : findUpload(parts, batch)
 }
 
-async function findUpload({ db, filesPlace }: Pick<WorkerParts, 'db' | 'filesPlace'>, batch: Batch): Promise<Input> {
-  const file = isFileId(batch.input) ? await findFile(db, batch.projectId, batch.input) : null
+async function findUpload({ lookUp, filesPlace }: InputParts, batch: Batch): Promise<Input> {
+  const file = isFileId(batch.input) ? await lookUp({ projectId: batch.projectId, id: batch.input }) : null
   if (!file)
     return refused('invalid_request', `Cannot find file ${batch.input}, or this project does not have access to it.`, 'file_id')
   if (file.purpose !== 'batch')

@@ -6,7 +6,8 @@ import { resultIdPrefix } from '../domain/result.ts'
 import { joinSignals } from '../kit/abort.ts'
 import { forever, makeBell } from '../kit/forever.ts'
 import { countWorkers } from '../store/workers.ts'
-import { gather } from '../store/gather.ts'
+import { findFiles } from '../store/files.ts'
+import { gather, gatherReads } from '../store/gather.ts'
 import { cancelledAmong, claimPlans, giveBackWalk, refuseBatch, startBatches, type Walk } from '../store/walks.ts'
 import { findErrors, findInput } from './input.ts'
 import { planName } from './names.ts'
@@ -24,6 +25,7 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
   const bell = makeBell(clock)
   const walking = new Map<string, { controller: AbortController; ended: Promise<void> }>()
   let moreWait = false
+  const lookUp = gatherReads(db, findFiles, startsAtOnce)
   const start = gather(db, startBatches, startsAtOnce)
 
   async function step(signal: AbortSignal): Promise<number> {
@@ -92,7 +94,7 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
     { batch, fence }: Pick<Walk, 'batch' | 'fence'>,
     signal: AbortSignal,
   ): Promise<PlanResult & { inputTag?: string }> {
-    const input = await findInput(parts, batch, fence)
+    const input = await findInput({ ...parts, lookUp }, batch, fence)
     if (input.kind === 'refused') return { kind: 'refused', errors: [input.error] }
     const { retried } = batch
     const short = !retried && isShortInput(input)

@@ -110,7 +110,11 @@ export const bugs: readonly Bug[] = [
           /^.*(\(values .*\)) returning blob$/gs,
           'select column1 as blob from $1',
         ),
-        inSql(/^select 1 as one from uploads/, /^.*$/gs, 'select $1 as blob, $2 as owner'),
+        inSql(
+          /^select blob, owner from uploads/,
+          /^.*in \((values .*)\)$/gs,
+          'select column1 as blob, column2 as owner from ($1)',
+        ),
       ),
     ),
   },
