@@ -6,17 +6,18 @@ import type { FastifyInstance } from 'fastify'
 import { makeApi } from './api/server.ts'
 import { prepareProjects, type FirstStart } from './auth/first-start.ts'
 import type { Settings } from './config.ts'
+import { checkBackend, type CheckedBackend } from './dispatch/check.ts'
 import { askModels, type Told } from './dispatch/discovery.ts'
 import type { BackendStatus } from './dispatch/feed.ts'
 import { makeTransport } from './dispatch/http/transport.ts'
 import { offeredEndpoints } from './domain/endpoints.ts'
 import { dispatchSettings, openEngine, runEngine, type Outside } from './engine.ts'
 import { systemClock } from './kit/clock.ts'
+import { createBatches } from './store/create-batches.ts'
 import type { Db } from './store/db.ts'
+import { gather } from './store/gather.ts'
 import { listTroubles } from './store/walks.ts'
 import { makeWorkers } from './workers.ts'
-import { createBatches } from './store/create-batches.ts'
-import { gather } from './store/gather.ts'
 
 /** Creates of one transaction, at most. */
 const createsAtOnce = 32
@@ -119,6 +120,11 @@ export async function askBackends(settings: Settings): Promise<{ url: string; to
     })),
   )
 }
+
+export type { CheckedBackend } from './dispatch/check.ts'
+
+/** Looks closely at one backend. */
+export const askBackend = (backend: Settings['backends'][number]): Promise<CheckedBackend> => checkBackend(backend, systemClock)
 
 const closeSweepMs = 50
 const closeAtMostMs = 5000

@@ -6,7 +6,7 @@ import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
 import { exit, tellFailure, type Exit } from './failure.ts'
 import { settingsOf, withSettings } from './flags.ts'
-import { showBackends } from './backends.ts'
+import { checkOne, showBackends } from './backends.ts'
 import { checkBucket, createKeyOf, createProject, listBuckets, listKeys, listProjects, revokeKey } from './operator.ts'
 import { followResults } from './follow-results.ts'
 import { formats, type Format } from './merge.ts'
@@ -175,12 +175,16 @@ sub(buckets, 'list', 'all grants').action(act((t, f) => listBuckets(t, settingsO
 sub(buckets, 'check <bucket>', 'try a grant: look, write, publish, read, delete').action(
   act((t, f, [bucket = '']) => checkBucket(t, settingsOf(f, env), bucket)),
 )
+const backends = group('backends', 'the inference servers')
 withSettings(
-  group('backends', 'the inference servers of the settings')
-    .command('list')
-    .description('ask each for its models')
-    .option('--json', 'one JSON document'),
+  backends.command('list').description('ask each of the settings for its models').option('--json', 'one JSON document'),
 ).action(act((t, f) => showBackends(t, settingsOf(f, env))))
+withSettings(
+  backends
+    .command('check <url>')
+    .description('what a server is, what it has and how fast it is; its lines of settings')
+    .option('--json', 'one JSON document'),
+).action(act((t, f, [url = '']) => checkOne(t, settingsOf(f, env), settingsOf({ ...f, backend: [url] }, env))))
 
 const simulator = program.command('simulate').description('a simulated inference server, for trying things out')
 for (const [name, otherwise] of Object.entries(simulateDefaults))

@@ -102,6 +102,15 @@ test.concurrent('backends list asks each of them, and ends with 1 if one does no
   expect([good.code, some.code]).toEqual([0, 1])
   expect(good.out).toMatch(/a, b$/m)
   expect(some.out).toMatch(/^http:\/\/127\.0\.0\.1:1 +\(it cannot be reached/m)
+  const [there, gone, wrong] = await Promise.all([
+    night('backends', 'check', `${simulator.url}/v1`),
+    night('backends', 'check', 'http://127.0.0.1:1'),
+    night('backends', 'check', 'nonsense'),
+  ])
+  expect([there.code, gone.code, wrong.code]).toEqual([0, 1, 2])
+  expect(there.out).toContain(`  - url: ${simulator.url}\n`)
+  expect(there.out).toMatch(/a request {2}\/v1\/chat\/completions with \S+: 200 in \d+ ms/)
+  expect(gone.out).toContain('cannot be reached')
   expect(await json<object[]>('backends', 'list', '--backend', simulator.url)).toEqual([
     { url: simulator.url, told: { kind: 'models', models: ['a', 'b'] } },
   ])

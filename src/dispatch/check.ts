@@ -1,0 +1,118 @@
+/** What a backend turns out to be that nobody knows yet: asked by a few small requests, for an operator who wants to write its settings. */
+import { Agent, request, type Dispatcher } from 'undici'
+import { gaugesOf, isThere, kindOf } from '../domain/backend-kind.ts'
+import { endpoints } from '../domain/endpoints.ts'
+import type { Clock } from '../kit/clock.ts'
+import { readTold, type Told } from './discovery.ts'
+import type { BackendSettings } from './feed.ts'
+
+export interface CheckedBackend {
+  readonly url: string
+  /** The server's name, if it shows it. */
+  readonly kind: string | null
+  readonly told: Told
+  /** Those of ours that it has. */
+  readonly endpoints: readonly string[]
+  /** Names of its gauges; null: it shows no metrics. */
+  readonly gauges: readonly string[] | null
+  /** One small request, as a line of a batch would be; null: there was no model or no endpoint to ask. */
+  readonly first: { readonly endpoint: string; readonly model: string; readonly status: number; readonly ms: number } | null
+}
+
+const askMs = 10_000
+const firstMs = 120_000
+/** What is read of an answer. */
+const maxBytes = 4 * 1024 * 1024
+
+/** Small enough that any model answers it in a moment. */
+const smallest: Readonly<Record<string, object>> = {
+  '/v1/chat/completions': { messages: [{ role: 'user', content: 'Say hello.' }], max_tokens: 4 },
+  '/v1/completions': { prompt: 'Hello', max_tokens: 4 },
+  '/v1/embeddings': { input: 'hello' },
+}
+
+interface Answer {
+  readonly status: number
+  readonly server: string
+  readonly body: Buffer
+}
+
+export async function checkBackend(
+  { url, key, headers }: Pick<BackendSettings, 'url' | 'key' | 'headers'>,
+  clock: Clock,
+): Promise<CheckedBackend> {
+  await using agent = closing(new Agent({ connections: 2, connect: { timeout: askMs } }))
+  const all = { ...headers, ...(key !== null && { authorization: `Bearer ${key}` }) }
+  const ask = (path: string, body: object | null, ms = askMs) => send(agent.agent, url + path, all, body, ms)
+
+  const asked = await ask('/v1/models', null).catch((error: unknown) =>
+    error instanceof Error ? error : new Error(String(error)),
+  )
+  const told = asked instanceof Error ? unreachable(asked) : readTold({ kind: 'answered', status: asked.status, requestId: null, retryAfterMs: null, body: [asked.body] }) // prettier-ignore
+  const nothing = { url, kind: null, told, endpoints: [], gauges: null, first: null }
+  if (told.kind === 'away') return nothing
+  const metrics = await ask('/metrics', null).catch(() => null)
+  const gauges = metrics?.status === 200 ? gaugesOf(metrics.body.toString()) : null
+  const has: string[] = []
+  for (const { url: path } of endpoints) {
+    const answer = await ask(path, {}).catch(() => null)
+    if (answer && answer.status !== 401 && answer.status !== 403 && isThere(answer.status)) has.push(path)
+  }
+  const server = asked instanceof Error ? '' : asked.server
+  const owners = asked instanceof Error ? [] : ownersIn(asked.body)
+  const kind = kindOf({ server, owners, metrics: metrics?.status === 200 ? namesIn(metrics.body.toString()) : [] })
+  return { url, kind, told, endpoints: has, gauges, first: await firstRequest() }
+
+  async function firstRequest(): Promise<CheckedBackend['first']> {
+    const [model] = told.kind === 'models' ? told.models : []
+    const endpoint = has.find((path) => smallest[path])
+    if (model === undefined || endpoint === undefined) return null
+    const from = clock.monotonic()
+    const answer = await ask(endpoint, { model, ...smallest[endpoint] }, firstMs).catch(() => null)
+    return answer && { endpoint, model, status: answer.status, ms: clock.monotonic() - from }
+  }
+}
+
+const closing = (agent: Agent) => ({ agent, [Symbol.asyncDispose]: () => agent.destroy() })
+
+async function send(
+  dispatcher: Dispatcher,
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  body: object | null,
+  ms: number,
+): Promise<Answer> {
+  const answer = await request(url, {
+    dispatcher,
+    method: body ? 'POST' : 'GET',
+    headers: { ...headers, ...(body && { 'content-type': 'application/json' }) },
+    body: body && JSON.stringify(body),
+    signal: AbortSignal.timeout(ms),
+    reset: true, // NOTE: a server may leave the body of what it refuses in the connection, and take it for the next request
+  })
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+    chunks.push(chunk)
+    bytes += chunk.length
+    if (bytes > maxBytes) throw new Error(`its answer has more than ${maxBytes} bytes`)
+  }
+  return { status: answer.statusCode, server: String(answer.headers.server ?? ''), body: Buffer.concat(chunks) }
+}
+
+function unreachable(error: Error): Told {
+  if (error.name === 'TimeoutError') return { kind: 'away', trouble: 'it does not answer in time' }
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  return { kind: 'away', trouble: `it cannot be reached (${error.message || code})` }
+}
+
+const namesIn = (page: string): string[] => [...page.matchAll(/^# TYPE (\S+) /gm)].map(([, name = '']) => name)
+
+function ownersIn(body: Buffer): string[] {
+  try {
+    const { data } = JSON.parse(body.toString()) as { data?: readonly { owned_by?: unknown }[] }
+    return (data ?? []).map((model) => model.owned_by).filter((owner) => typeof owner === 'string')
+  } catch {
+    return []
+  }
+}
