@@ -25,6 +25,19 @@ test('a flag comes before its variable, that before the file, that before the de
   expect(loadSettings({ flags: {} }, {}).port).toBe(8090)
 })
 
+test('aliases and priority of a backend, and what is wrong with them', () => {
+  const backend = (more: string) =>
+    loadSettings({ config: fileOf(`backends:\n  - { url: "http://h", ${more} }`), flags: {} }, {}).backends[0]
+  expect(backend('aliases: { small: org/Small-3.2 }, priority: 10')).toMatchObject({
+    aliases: { small: 'org/Small-3.2' },
+    priority: 10,
+  })
+  expect(backend('maxInFlight: 1')).toMatchObject({ aliases: {}, priority: null })
+  for (const wrong of ['aliases: [small]', 'aliases: { small: 3 }', 'aliases: { small: "" }', 'aliases: small'])
+    expect(() => backend(wrong)).toThrow(/aliases of http:\/\/h must be names that batches say/)
+  expect(() => backend('priority: high')).toThrow(/priority of http:\/\/h must be a whole number/)
+})
+
 test('sizes and times come back as they were written', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 2 ** 45 }), (n) => {

@@ -48,6 +48,8 @@ export function loadSettings({ config, backend = [], flags }: Given, env: Env): 
     models: null,
     endpoints: null,
     maxInFlight: null,
+    aliases: {},
+    priority: null,
   })
   const fromFlags = backend.map((url) => plain(url, '--backend'))
   const fromEnv = (env.NIGHTSHIFT_BACKEND ?? '')

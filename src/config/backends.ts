@@ -9,6 +9,10 @@ export interface BackendEntry {
   readonly models: readonly string[] | null
   readonly endpoints: readonly string[] | null
   readonly maxInFlight: number | null
+  /** Names that batches say, and what this backend knows them as. */
+  readonly aliases: Readonly<Record<string, string>>
+  /** Added to bodies that have none. */
+  readonly priority: number | null
 }
 
 /** With or without `/v1`, no slash at the end. */
@@ -21,19 +25,30 @@ export function parseBackendUrl(text: string, where: string): string {
   return (url.origin + url.pathname).replace(/\/+$/, '').replace(/\/v1$/, '')
 }
 
-const backendKeys = ['url', 'key', 'headers', 'models', 'endpoints', 'maxInFlight']
+const backendKeys = ['url', 'key', 'headers', 'models', 'aliases', 'endpoints', 'maxInFlight', 'priority']
 
 export function parseBackend(entry: Record<string, unknown>, where: string): BackendEntry {
   for (const key of Object.keys(entry))
     if (!backendKeys.includes(key))
       throw new SettingsError(`${where}: a backend has no '${key}'. It may have: ${backendKeys.join(', ')}.`)
-  const { url, key = null, headers = {}, models = null, endpoints: listed = null, maxInFlight = null } = entry
+  const {
+    url,
+    key = null,
+    headers = {},
+    models = null,
+    endpoints: listed = null,
+    maxInFlight = null,
+    aliases = {},
+    priority = null,
+  } = entry
   if (typeof url !== 'string') throw new SettingsError(`${where}: a backend needs a url`)
   if (key !== null && typeof key !== 'string') throw new SettingsError(`${where}: the key of ${url} must be text`)
   if (typeof headers !== 'object' || headers === null)
     throw new SettingsError(`${where}: the headers of ${url} must be names and values`)
   if (maxInFlight !== null && !(Number.isInteger(maxInFlight) && Number(maxInFlight) >= 1))
     throw new SettingsError(`${where}: maxInFlight of ${url} must be a whole number from 1`)
+  if (priority !== null && !Number.isSafeInteger(priority))
+    throw new SettingsError(`${where}: priority of ${url} must be a whole number; vLLM takes lower ones first`)
   return {
     url: parseBackendUrl(url, where),
     key,
@@ -41,7 +56,16 @@ export function parseBackend(entry: Record<string, unknown>, where: string): Bac
     models: texts(models, where, 'models'),
     endpoints: knownEndpoints(texts(listed, where, 'endpoints'), where),
     maxInFlight: maxInFlight === null ? null : Number(maxInFlight),
+    aliases: aliasesOf(aliases, `${where}: aliases of ${url}`),
+    priority: priority === null ? null : Number(priority),
   }
+}
+
+function aliasesOf(value: unknown, where: string): Readonly<Record<string, string>> {
+  const pairs = typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value as object) : null
+  if (!pairs?.every((pair): pair is [string, string] => typeof pair[1] === 'string' && pair[0] !== '' && pair[1] !== ''))
+    throw new SettingsError(`${where} must be names that batches say, each with the backend's own: { small: org/Small-3.2 }`)
+  return Object.fromEntries(pairs)
 }
 
 function knownEndpoints(listed: readonly string[] | null, where: string): readonly string[] | null {

@@ -26,6 +26,8 @@ backends:
     models: [llama-3.1-8b]            # else asked from /v1/models; a backend without that must list them
     endpoints: [/v1/chat/completions] # else all
     maxInFlight: 64
+    aliases: { small: org/Small-3.2 } # a batch says small: only that value is replaced in its bodies, byte for byte
+    priority: 10                      # added to bodies that have none: vLLM, set to schedule by priority, lets live requests go first: they have 0
 \`\`\`
 
 ## Buckets

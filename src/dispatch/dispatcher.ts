@@ -10,6 +10,7 @@ import { backoffMs } from '../domain/backoff.ts'
 import { adapt as follow, meaningOf, type Adapt } from '../domain/lane.ts'
 import type { Ending, Outcome } from '../domain/outcome.ts'
 import { decide } from '../domain/retry.ts'
+import { withAliases } from '../domain/rewrite.ts'
 import type { Events } from '../events.ts'
 import type { Clock } from '../kit/clock.ts'
 import { makeBell } from '../kit/forever.ts'
@@ -76,8 +77,10 @@ export function makeDispatcher({
   let stopping = false
   let alarmAt = 0
   let lastLanded: (() => void) | undefined
-  for (const backend of backends)
-    if (backend.settings.models) setModels(backend, backend.settings.models, [], settings.startInFlight)
+  for (const backend of backends) {
+    const { models, aliases = {} } = backend.settings
+    if (models) setModels(backend, [...models, ...Object.keys(aliases)], [], settings.startInFlight)
+  }
 
   function ended(flight: Flight, outcome: Outcome): void {
     const { lane } = flight
@@ -219,9 +222,10 @@ export function makeDispatcher({
   function told(backend: Backend, heard: Told): void {
     switch (heard.kind) {
       case 'models': {
-        if (backend.settings.models === null && heard.models.join('\n') !== backend.models?.join('\n')) {
-          const fresh = setModels(backend, heard.models, schedule.rotas, settings.startInFlight)
-          for (const listener of listeners) listener(backend.settings.url, heard.models)
+        const models = withAliases(heard.models, backend.settings.aliases)
+        if (backend.settings.models === null && models.join('\n') !== backend.models?.join('\n')) {
+          const fresh = setModels(backend, models, schedule.rotas, settings.startInFlight)
+          for (const listener of listeners) listener(backend.settings.url, models)
           if (backend.open) fresh.forEach(offerAll)
         }
         return gate.open(backend)

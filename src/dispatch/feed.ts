@@ -69,6 +69,10 @@ export interface BackendSettings {
   /** null: all of them. */
   readonly endpoints: readonly string[] | null
   readonly maxInFlight: number
+  /** Names that batches say, and what the backend knows them as. */
+  readonly aliases?: Readonly<Record<string, string>>
+  /** Added to bodies that have none: vLLM takes a request with a lower number before others, and 0 is that of those which say nothing (its `--scheduling-policy priority`). */
+  readonly priority?: number | null
 }
 
 export interface DispatchSettings {

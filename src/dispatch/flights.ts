@@ -1,3 +1,4 @@
+import { rewritten } from '../domain/rewrite.ts'
 import type { Feed, Sendable } from './feed.ts'
 import type { Backend, Flight, Lane, Rota } from './state.ts'
 
@@ -38,7 +39,8 @@ export function depart(flight: Flight, lane: Lane, now: number): void {
   backend.inFlight++
   if (flight.deaths > 0) backend.suspectsOut++
   if (goesAlone(flight)) backend.suspect = flight
-  flight.call = backend.wire.send(flight, flight.feed.endpoint, flight.line.body)
+  const { body } = flight.line
+  flight.call = backend.wire.send(flight, flight.feed.endpoint, lane.rewrite ? rewritten(body, lane.rewrite) : body)
 }
 
 /** Its call is over. */

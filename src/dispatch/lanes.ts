@@ -1,4 +1,5 @@
 import { freshPace } from '../domain/lane.ts'
+import type { Rewrite } from '../domain/rewrite.ts'
 import type { Bell } from '../kit/forever.ts'
 import type { BackendSettings, BackendStatus } from './feed.ts'
 import type { Wire } from './http/transport.ts'
@@ -47,6 +48,16 @@ export function joinLanes(rota: Rota, backends: readonly Backend[]): void {
   }
 }
 
+/** null where a body goes out as it was written: then nothing of it is looked at. */
+function rewriteOf({ settings: { aliases, priority = null } }: Backend, model: string): Rewrite | null {
+  const own = aliases && Object.hasOwn(aliases, model) ? aliases[model] : undefined
+  if (own === undefined && priority === null) return null
+  return {
+    model: own === undefined ? null : Buffer.from(JSON.stringify(own)),
+    priority: priority === null ? null : Buffer.from(String(priority)),
+  }
+}
+
 export const startPace = ({ settings }: Backend, startInFlight: number) =>
   freshPace(Math.max(1, Math.min(startInFlight, settings.maxInFlight)))
 
@@ -77,6 +88,7 @@ const serves = ({ settings }: Backend, endpoint: string): boolean => settings.en
 const makeLane = (backend: Backend, model: string, startInFlight: number): Lane => ({
   backend,
   model,
+  rewrite: rewriteOf(backend, model),
   rotas: makeRing(),
   pace: startPace(backend, startInFlight),
   inFlight: 0,

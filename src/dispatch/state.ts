@@ -3,6 +3,7 @@
  * *rota* is what may be sent for one model and endpoint, and by whom in turn. Types only: who moves what is said in the files that do.
  */
 import type { Pace } from '../domain/lane.ts'
+import type { Rewrite } from '../domain/rewrite.ts'
 import type { Bell } from '../kit/forever.ts'
 import type { Timed } from './due.ts'
 import type { BackendSettings, Feed, Sendable } from './feed.ts'
@@ -61,6 +62,8 @@ export interface Turn {
 export interface Lane {
   readonly backend: Backend
   readonly model: string
+  /** What its backend wants otherwise in a body; null: nothing. */
+  readonly rewrite: Rewrite | null
   readonly rotas: Ring<Rota>
   pace: Pace
   inFlight: number

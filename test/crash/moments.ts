@@ -49,6 +49,13 @@ export const moments = {
 } as const satisfies Record<string, (sight: Sight) => (sight: Sight) => boolean>
 
 export type Moment = keyof typeof moments
+/** They are seen by blobs in the scratch: where plans and results lie in rows they hardly come. */
+export const needBlobs: ReadonlySet<Moment> = new Set([
+  'while a plan is written',
+  'between the plan and its rows',
+  'while a segment is written',
+  'between a segment and its checkpoint',
+])
 export const allMoments = Object.keys(moments) as readonly Moment[]
 
 /** So many moments, in their order, and `first` among them. */
