@@ -35,6 +35,7 @@ try {
   await running
   const left = await leftBehind(fleet, runs)
   if (left.length > 0) throw new Error(`left behind: ${left.join('; ')}`)
+  for (const { name, fell } of [fleet.api, ...fleet.workers]) if (fell) throw new Error(`${name}: ${fell}`)
 } catch (error) {
   wrong = error
 }
@@ -62,6 +63,10 @@ async function tell({ backends, api, workers, toBackends, toPostgres }: Fleet): 
     ['completed; cancelled', `${count((r) => r.ended.status === 'completed')}; ${count((r) => r.ended.status === 'cancelled')}`],
     ['lines; requests to the backends', `${lines}; ${sent}`],
     ['lines that gave up after their attempts', sum((r) => r.gaveUp)],
+    [
+      'processes that found no database at their start, and were started again',
+      [api, ...workers].reduce((n, one) => n + one.startedAgain, 0),
+    ],
     ['lines lost or doubled; left behind', wrong === undefined ? '0; nothing' : 'see below'],
     [
       'most memory of a worker; of the API',

@@ -14,35 +14,58 @@ export interface Member {
   thaw(): void
   /** The most memory that it had, of all its lives, bytes. */
   peakBytes(): number
+  /** How often it ended by itself at its start, because it found no database, and was started again. */
+  readonly startedAgain: number
+  /** How it ended by itself when it had begun to work; null: it never did. */
+  readonly fell: string | null
 }
+
+/** A start takes so long at most: who cannot begin ends with 1, and whoever looks after it (systemd, Kubernetes) starts it again. */
+const startMs = 20_000
+const againMs = 500
 
 export function makeMember(name: string, args: readonly string[], folder: string, peak: (pid: number) => number): Member {
   const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^(NIGHTSHIFT_|OPENAI_|NODE_OPTIONS)/.test(key)))
   let child: ChildProcess | null = null
   let gone = Promise.resolve()
   let most = 0
+  let again: NodeJS.Timeout | undefined
+  let startedAgain = 0
+  let fell: string | null = null
   const measure = () => {
     if (child?.pid !== undefined) most = Math.max(most, peak(child.pid))
   }
 
   async function end(signal: NodeJS.Signals): Promise<void> {
     measure()
-    child?.kill('SIGCONT')
-    child?.kill(signal)
-    await gone
+    clearTimeout(again)
+    const ending = child
     child = null
+    ending?.kill('SIGCONT')
+    ending?.kill(signal)
+    await gone
+  }
+
+  function start(): void {
+    if (child) return
+    const log = openSync(`${folder}/${name}.log`, 'a')
+    const started = spawn(process.execPath, [...program(), ...args], { cwd: folder, env, stdio: ['ignore', log, log] })
+    closeSync(log)
+    const at = Date.now()
+    child = started
+    gone = new Promise((resolve) => started.once('exit', () => resolve()))
+    started.once('exit', (code, signal) => {
+      if (child !== started) return
+      child = null
+      if (code !== 1 || Date.now() - at > startMs) fell = `it ended by itself with ${signal ?? code}`
+      startedAgain++
+      again = setTimeout(start, againMs)
+    })
   }
 
   return {
     name,
-    start() {
-      if (child) return
-      const log = openSync(`${folder}/${name}.log`, 'a')
-      const started = spawn(process.execPath, [...program(), ...args], { cwd: folder, env, stdio: ['ignore', log, log] })
-      closeSync(log)
-      child = started
-      gone = new Promise((resolve) => started.once('exit', () => resolve()))
-    },
+    start,
     kill: () => end('SIGKILL'),
     leave: () => end('SIGTERM'),
     freeze: () => void child?.kill('SIGSTOP'),
@@ -50,6 +73,12 @@ export function makeMember(name: string, args: readonly string[], folder: string
     peakBytes() {
       measure()
       return most
+    },
+    get startedAgain() {
+      return startedAgain
+    },
+    get fell() {
+      return fell
     },
   }
 }
