@@ -23,7 +23,7 @@ export const leaseMarginMs = 1000
 export interface Claims {
   /** Claims shards where fewer lines are at hand than the lanes can take. False: it took long, and not all had their turn. */
   claimFor(open: readonly OpenBatch[], signal: AbortSignal): Promise<boolean>
-  /** A batch has shards to claim, and there was no memory for them. */
+  /** A batch has shards to claim, and there was no memory for them, or enough at hand: it is looked at again when a shard is released. */
   readonly starved: boolean
 }
 
@@ -126,9 +126,13 @@ export function makeClaims(parts: ClaimsParts): Claims {
       const short = countShort(runs.values())
       const few: OpenBatch[] = []
       for (const batch of turns(open)) {
+        if (batch.waiting && isShort(batch) && short.full(batch, capacityOf(batch))) {
+          starved = true
+          continue
+        }
         if (!wants(batch)) continue
         if (isShort(batch)) {
-          if (!short.admit(batch, capacityOf(batch))) continue
+          short.add(batch)
           few.push(batch)
           if (few.length < shortAtOnce) continue
           await claimAllOf(few.splice(0))

@@ -17,19 +17,26 @@ const batch = (lines: number, more: Partial<OpenBatch> = {}): OpenBatch => ({
 })
 const run = (of: OpenBatch, unsent: number) => ({ batch: of, unsent }) as BatchRun
 
-test('short batches are admitted until four times what the lanes take is at hand, the last one whole', () => {
-  const short = countShort([])
-  expect([3, 4, 5, 1].map((lines) => short.admit(batch(lines), 2))).toEqual([true, true, true, false])
+/** Those of them that there is room for, one after the other. */
+const admitted = (short: ReturnType<typeof countShort>, batches: readonly OpenBatch[], capacity: number) =>
+  batches.map((one) => {
+    if (short.full(one, capacity)) return false
+    short.add(one)
+    return true
+  })
+
+test('there is room for short batches until four times what the lanes take is at hand, the last one whole', () => {
+  expect(admitted(countShort([]), [3, 4, 5, 1].map((lines) => batch(lines)), 2)).toEqual([true, true, true, false]) // prettier-ignore
 })
 
 test('what is at hand already counts, of short batches alone', () => {
   const short = countShort([run(batch(9), 7), run(batch(9, { planBlob: 'plan' }), 100)])
-  expect([1, 1].map((lines) => short.admit(batch(lines), 2))).toEqual([true, false])
+  expect(admitted(short, [batch(1), batch(1)], 2)).toEqual([true, false])
 })
 
 test('each project, model and endpoint has its own', () => {
   const short = countShort([run(batch(9), 8)])
   const others = [{ model: 'n' }, { endpoint: '/v1/embeddings' }, { projectId: 'p2' as typeof project }]
-  expect(short.admit(batch(1), 2)).toBe(false)
-  expect(others.map((other) => short.admit(batch(1, other), 2))).toEqual([true, true, true])
+  expect(short.full(batch(1), 2)).toBe(true)
+  expect(admitted(short, others.map((other) => batch(1, other)), 2)).toEqual([true, true, true]) // prettier-ignore
 })

@@ -14,19 +14,16 @@ export const isShort = ({ planBlob }: Pick<OpenBatch, 'planBlob'>): boolean => p
  * thousands of batches a worker holds no more than it can send within a moment.
  */
 export function countShort(runs: Iterable<BatchRun>): {
-  /** Counts the batch in, if there is room for it. */
-  admit(batch: OpenBatch, capacity: number): boolean
+  /** There is no room for more of its project and lane. */
+  full(batch: OpenBatch, capacity: number): boolean
+  /** It is going to be claimed. */
+  add(batch: OpenBatch): void
 } {
   const lines = new Map<string, number>()
   const keyOf = ({ projectId, model, endpoint }: Whose) => `${projectId} ${endpoint} ${model}`
   for (const run of runs) if (isShort(run.batch)) lines.set(keyOf(run.batch), (lines.get(keyOf(run.batch)) ?? 0) + run.unsent)
   return {
-    admit(batch, capacity) {
-      const key = keyOf(batch)
-      const now = lines.get(key) ?? 0
-      if (now >= enough * capacity) return false
-      lines.set(key, now + batch.lines)
-      return true
-    },
+    full: (batch, capacity) => (lines.get(keyOf(batch)) ?? 0) >= enough * capacity,
+    add: (batch) => void lines.set(keyOf(batch), (lines.get(keyOf(batch)) ?? 0) + batch.lines),
   }
 }

@@ -52,14 +52,16 @@ export async function crashRound(seed: number, first: Moment, times: number): Pr
     const running = [await begin(server, random, 'file'), await begin(server, random, 'object')]
     const kills: Kill[] = []
     const hit: Moment[] = []
-    for (const moment of chooseMoments(random, first, times)) {
-      if (!(await reach(server, control, running, moment))) continue
+    const kill = async (moment: Moment): Promise<void> => {
+      if (!(await reach(server, control, running, moment))) return
       const at = Date.now()
       await server.kill()
       kills.push({ at, gone: Date.now() })
       hit.push(moment)
       await server.start()
     }
+    for (const moment of chooseMoments(random, first, times)) await kill(moment)
+    if (hit.length === 0) await kill('right after the end') // NOTE: short batches may be through before any other moment is seen
     for (const one of running) {
       await poll(
         () => look(server, one),
