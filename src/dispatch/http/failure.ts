@@ -29,6 +29,7 @@ export function wasClosed(error: unknown): boolean {
   return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE'
 }
 
-const codeOf = (error: unknown): string =>
+/** The code of an error of the system, of DNS, of TLS or of undici; empty: it has none. */
+export const codeOf = (error: unknown): string =>
   typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : ''
 const nameOf = (error: unknown): string => (error instanceof Error ? error.name : 'unknown')

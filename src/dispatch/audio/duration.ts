@@ -1,0 +1,84 @@
+/**
+ * How long an audio file plays, as its header tells. `music-metadata` reads the headers. What is here decides what that may cost and what is believed: a file's kind
+ * is told by its first bytes, never by its name or type, so that no other parser than these six sees a caller's bytes; tags before an mp3 are skipped
+ * unread, covers and all; and nothing plays for longer than its bytes can hold.
+ */
+import { parseFromTokenizer, type IFormat } from 'music-metadata'
+import { AudioTokens } from './audio-tokens.ts'
+
+/** wav, flac, ogg (opus, vorbis), m4a, webm and mp3, by the names that the parsers have. */
+type Kind = 'audio/wav' | 'audio/flac' | 'audio/ogg' | 'audio/mp4' | 'audio/webm' | 'audio/mpeg'
+
+/** The others are read to the end, where their answer is, or may be. */
+const toldAtTheFront: ReadonlySet<Kind> = new Set<Kind>(['audio/wav', 'audio/flac', 'audio/webm'])
+
+/**
+ * Seconds of a file of `size` bytes; null: it does not tell, it is of none of these kinds, or it is broken. Reads of the stream what it needs, in pieces, and lets go
+ * of it then. Throws only what the stream throws.
+ */
+export async function audioSeconds(bytes: AsyncIterable<Uint8Array>, size: number): Promise<number | null> {
+  const tokens = new AudioTokens(bytes, size)
+  try {
+    const kind = await kindOf(tokens)
+    const format = kind && (await formatOf(tokens, kind))
+    return kind && format && believed(kind, format, size)
+  } catch {
+    return null
+  } finally {
+    await tokens.close()
+  }
+}
+
+/** What the header says; null: the stream ended or was given up before that could be known. Throws whatever a parser throws. */
+async function formatOf(tokens: AudioTokens, kind: Kind): Promise<IFormat | null> {
+  tokens.fileInfo.mimeType = kind
+  let format: IFormat | null = null
+  const parsing = parseFromTokenizer(tokens, {
+    duration: true,
+    skipCovers: true,
+    observer({ metadata, tag }) {
+      format = metadata.format
+      if (toldAtTheFront.has(kind) && tag.id === 'duration') tokens.stop('enough')
+    },
+  })
+  try {
+    await parsing
+  } catch (error) {
+    if (tokens.stopped !== 'enough') throw error
+  }
+  return tokens.stopped === 'enough' || (tokens.stopped === null && tokens.isWhole) ? format : null
+}
+
+/** Goes by the first bytes after ID3v2 tags, which no kind but mp3 should have, and some have all the same. */
+async function kindOf(tokens: AudioTokens): Promise<Kind | null> {
+  const head = new Uint8Array(12)
+  const peek = async () => Buffer.from(head.subarray(0, await tokens.peekBuffer(head, { mayBeLess: true })))
+  let bytes = await peek()
+  let isTagged = false
+  for (; bytes.length >= 10 && bytes.toString('latin1', 0, 3) === 'ID3'; bytes = await peek()) {
+    isTagged = true
+    const [flags = 0, a = 0, b = 0, c = 0, d = 0] = bytes.subarray(5)
+    await tokens.ignore(10 + (((a & 127) << 21) | ((b & 127) << 14) | ((c & 127) << 7) | (d & 127)) + (flags & 0x10 ? 10 : 0))
+  }
+  const [four, next, last] = [0, 4, 8].map((at) => bytes.toString('latin1', at, at + 4))
+  if (four === 'RIFF' && last === 'WAVE') return 'audio/wav'
+  if (four === 'fLaC') return 'audio/flac'
+  if (four === 'OggS') return 'audio/ogg'
+  if (next === 'ftyp') return 'audio/mp4'
+  if (four === '\u001aE\u00df\u00a3') return 'audio/webm'
+  return isTagged || (bytes[0] === 0xff && ((bytes[1] ?? 0) & 0xe0) === 0xe0) ? 'audio/mpeg' : null
+}
+
+/** Fewer bits a second are no sound that anybody has recorded: opus in silence still needs some 600. */
+const leastBitsASecond = 100
+/** Of these a wav header tells the bits exactly. */
+const uncompressed = new Set(['PCM', 'IEEE_FLOAT', 'ALAW', 'MULAW', 'non-PCM (65534)'])
+
+/** Seconds that the bytes can hold. A wav whose header says more than it has is as long as what it has, like one that was cut off; another is not believed. */
+function believed(kind: Kind, format: IFormat, size: number): number | null {
+  const { duration = 0, codec = '', sampleRate = 0, numberOfChannels = 0, bitsPerSample = 0, bitrate = 0 } = format
+  if (!Number.isFinite(duration) || duration <= 0) return null
+  if (kind !== 'audio/wav') return duration <= (size * 8) / leastBitsASecond ? duration : null
+  const told = uncompressed.has(codec) ? sampleRate * numberOfChannels * bitsPerSample : bitrate
+  return Math.min(duration, (size * 8) / Math.max(leastBitsASecond, told))
+}

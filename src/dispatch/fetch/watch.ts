@@ -1,0 +1,67 @@
+import { joinSignals } from '../../kit/abort.ts'
+import type { Clock } from '../../kit/clock.ts'
+
+/** Over something that must neither last nor stand still for too long. All that is opened under it closes when `signal` aborts. */
+export interface Watch {
+  /** Aborts when the caller's does, when time is over, and at the end. */
+  readonly signal: AbortSignal
+  /** Waits for the other side: only then can it stand still. Rejects with the signal's reason as soon as that aborts, whatever the step does. */
+  waitFor<T>(step: Promise<T>): Promise<T>
+  end(): void
+}
+
+export interface WatchLimits {
+  /** Milliseconds from the beginning to the end. */
+  readonly totalMs: number
+  /** Milliseconds that one wait may take. */
+  readonly stallMs: number
+}
+
+/** One sleeper a watch, whatever the number of waits. `late` makes the reason of the abort. */
+export function startWatch(
+  { totalMs, stallMs }: WatchLimits,
+  clock: Clock,
+  outer: AbortSignal,
+  late: (which: 'total' | 'stall') => Error,
+): Watch {
+  const own = new AbortController()
+  const { signal, leave } = joinSignals(outer, own.signal)
+  const endAt = clock.monotonic() + totalMs
+  /** undefined: nobody waits for the other side; it waits for us. */
+  let waitingSince: number | undefined
+
+  async function run(): Promise<void> {
+    while (!signal.aborted) {
+      const now = clock.monotonic()
+      const stallAt = (waitingSince ?? now) + stallMs
+      if (endAt <= now) own.abort(late('total'))
+      else if (stallAt <= now) own.abort(late('stall'))
+      else await clock.sleep(Math.min(endAt, stallAt) - now, signal)
+    }
+    leave()
+  }
+  void run()
+
+  return {
+    signal,
+    async waitFor(step) {
+      waitingSince = clock.monotonic()
+      try {
+        return await untilAborted(step, signal)
+      } finally {
+        waitingSince = undefined
+      }
+    },
+    end: () => own.abort(new Error('it was closed')),
+  }
+}
+
+function untilAborted<T>(step: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason)
+    const end = () => signal.removeEventListener('abort', stop)
+    step.then(resolve, reject).then(end, end)
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+  })
+}
