@@ -125,7 +125,7 @@ test.skipIf(isRemote)('111: a cancel of what has expired: 409', async () => {
   await using subject = await openLocal()
   const id = await start(subject, linesOf(['[[hang]]']))
   await follow(subject, id, ({ status }) => status === 'in_progress')
-  subject.advance(25 * 3_600_000)
+  await subject.advance(25 * 3_600_000)
   await followToEnd(subject, id)
   expectRefused(await call(subject, 'POST', `/v1/batches/${id}/cancel`), 409, cannot('expired'))
 })
@@ -174,7 +174,7 @@ test.skipIf(!hasScript).for([0, 1, 2, 3, 4, 5])(
 test.skipIf(isRemote)('115: when the window ends, what is answered is kept and the rest has expired', async () => {
   await using subject = await openLocal()
   const { id, lines } = await fourDone(subject, 200)
-  subject.advance(24 * 3_600_000 + 1000)
+  await subject.advance(24 * 3_600_000 + 1000)
   const batch = await followToEnd(subject, id)
   expect(batch).toMatchObject({ status: 'expired', request_counts: { total: 204, completed: 4, failed: 0 }, completed_at: null })
   expect(batch.expired_at).toBeGreaterThanOrEqual(batch.expires_at)

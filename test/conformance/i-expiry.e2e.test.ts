@@ -37,9 +37,9 @@ test.skipIf(isRemote)(
     const batch = await followToEnd(subject, id)
     const before = await bytesUnder(subject.data)
     const output = batch.output_file_id ?? ''
-    subject.advance(3_599_000 - 60_000)
+    await subject.advance(3_599_000 - 60_000)
     expect((await getFile(subject, output)).id).toBe(output)
-    subject.advance(120_000)
+    await subject.advance(120_000)
     for (const rest of ['', '/content'])
       expectRefused(await call(subject, 'GET', `/v1/files/${output}${rest}`), 404, { param: 'id' })
     expect((await listFiles(subject)).data.map((file) => file.id)).toEqual([input.id])
@@ -69,7 +69,7 @@ test.skipIf(isRemote)(
     await run('a.jsonl')
     await run('b.jsonl')
     await writeFile(join(folder, 'b-output.jsonl'), 'mine now\n')
-    subject.advance(3_700_000)
+    await subject.advance(3_700_000)
     await poll(
       () => readdir(folder),
       (names) => !names.includes('a-output.jsonl'),

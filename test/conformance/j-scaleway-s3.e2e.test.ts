@@ -174,7 +174,7 @@ describe.each(variants)('%s, buckets %s', (server, _, before) => {
       const { id } = await create(on.subject, { input_file_id, output_expires_after })
       await followToEnd(on.subject, id)
       await on.put('jobs', `${folder}/in-error.jsonl`, 'mine now\n')
-      on.subject.advance(3_700_000)
+      await on.subject.advance(3_700_000)
       await poll(
         () => on.list('jobs', `${folder}/`),
         (keys) => !keys.includes(`${folder}/in-output.jsonl`),

@@ -21,10 +21,10 @@ export interface LocalSubject extends Subject {
   readonly projectId: string
   readonly bucket: { readonly name: string; readonly folder: string }
   readonly data: string
-  /** Moves the wall clock on. */
-  advance(ms: number): void
+  /** Moves the wall clock on, and the database's. */
+  advance(ms: number): Promise<void>
   /** Stops the server, and starts it on the same data and at the same address. */
-  restart(options: { whileOff: () => void }): Promise<void>
+  restart(options: { whileOff: () => void | Promise<void> }): Promise<void>
 }
 
 /** The whole suite over PostgreSQL: `CONFORMANCE_ON=postgres`. */
@@ -70,13 +70,13 @@ export async function openLocal(special: Special = {}, config?: string): Promise
     backend: controlOf(backend.url),
     bucket: { name: 'default', folder: join(data, 'buckets/default') },
     data,
-    advance(ms) {
+    async advance(ms) {
       ahead += ms
-      void shared?.setAhead(ahead)
+      await shared?.setAhead(ahead)
     },
     async restart({ whileOff }) {
       await server.end()
-      whileOff()
+      await whileOff()
       server = await start(port)
     },
     async [Symbol.asyncDispose]() {
