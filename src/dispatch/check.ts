@@ -1,10 +1,11 @@
 /** What a backend turns out to be that nobody knows yet: asked by a few small requests, for an operator who wants to write its settings. */
 import { Agent, request, type Dispatcher } from 'undici'
-import { gaugesOf, isThere, kindOf } from '../domain/backend-kind.ts'
+import { isThere, kindOf, metricsIn } from '../domain/backend-kind.ts'
 import { endpoints } from '../domain/endpoints.ts'
 import type { Clock } from '../kit/clock.ts'
 import { readTold, type Told } from './discovery.ts'
 import type { BackendSettings } from './feed.ts'
+import { codeOf } from './http/failure.ts'
 
 export interface CheckedBackend {
   readonly url: string
@@ -45,23 +46,24 @@ export async function checkBackend(
   const all = { ...headers, ...(key !== null && { authorization: `Bearer ${key}` }) }
   const ask = (path: string, body: object | null, ms = askMs) => send(agent.agent, url + path, all, body, ms)
 
-  const asked = await ask('/v1/models', null).catch((error: unknown) =>
-    error instanceof Error ? error : new Error(String(error)),
-  )
-  const told = asked instanceof Error ? unreachable(asked) : readTold({ kind: 'answered', status: asked.status, requestId: null, retryAfterMs: null, body: [asked.body] }) // prettier-ignore
-  const nothing = { url, kind: null, told, endpoints: [], gauges: null, first: null }
-  if (told.kind === 'away') return nothing
-  const metrics = await ask('/metrics', null).catch(() => null)
-  const gauges = metrics?.status === 200 ? gaugesOf(metrics.body.toString()) : null
+  const { told, server, owners } = await ask('/v1/models', null).then(modelsOf, (error: unknown) => nobody(error))
+  if (told.kind === 'away') return { url, kind: null, told, endpoints: [], gauges: null, first: null }
+  const page = await ask('/metrics', null).catch(() => null)
+  const metrics = page?.status === 200 ? metricsIn(page.body.toString()) : null
+  const namesOf = (some: typeof metrics) => some?.map(({ name }) => name) ?? []
   const has: string[] = []
   for (const { url: path } of endpoints) {
     const answer = await ask(path, {}).catch(() => null)
     if (answer && answer.status !== 401 && answer.status !== 403 && isThere(answer.status)) has.push(path)
   }
-  const server = asked instanceof Error ? '' : asked.server
-  const owners = asked instanceof Error ? [] : ownersIn(asked.body)
-  const kind = kindOf({ server, owners, metrics: metrics?.status === 200 ? namesIn(metrics.body.toString()) : [] })
-  return { url, kind, told, endpoints: has, gauges, first: await firstRequest() }
+  return {
+    url,
+    kind: kindOf({ server, owners, metrics: namesOf(metrics) }),
+    told,
+    endpoints: has,
+    gauges: metrics && namesOf(metrics.filter(({ type }) => type === 'gauge')),
+    first: await firstRequest(),
+  }
 
   async function firstRequest(): Promise<CheckedBackend['first']> {
     const [model] = told.kind === 'models' ? told.models : []
@@ -100,13 +102,24 @@ async function send(
   return { status: answer.statusCode, server: String(answer.headers.server ?? ''), body: Buffer.concat(chunks) }
 }
 
-function unreachable(error: Error): Told {
-  if (error.name === 'TimeoutError') return { kind: 'away', trouble: 'it does not answer in time' }
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  return { kind: 'away', trouble: `it cannot be reached (${error.message || code})` }
+/** What the answer for its models says of it. */
+interface Seen {
+  readonly told: Told
+  readonly server: string
+  readonly owners: readonly string[]
 }
 
-const namesIn = (page: string): string[] => [...page.matchAll(/^# TYPE (\S+) /gm)].map(([, name = '']) => name)
+const modelsOf = ({ status, server, body }: Answer): Seen => ({
+  told: readTold({ kind: 'answered', status, requestId: null, retryAfterMs: null, body: [body] }),
+  server,
+  owners: ownersIn(body),
+})
+
+function nobody(error: unknown): Seen {
+  const { name, message } = error instanceof Error ? error : new Error(String(error))
+  const trouble = name === 'TimeoutError' ? 'it does not answer in time' : `it cannot be reached (${message || codeOf(error)})`
+  return { told: { kind: 'away', trouble }, server: '', owners: [] }
+}
 
 function ownersIn(body: Buffer): string[] {
   try {

@@ -33,10 +33,9 @@ export function kindOf({ server, owners: owned, metrics }: Signs): string | null
   return owned.map((owner) => owners[owner.toLowerCase()]).find((name) => name !== undefined) ?? null
 }
 
-/** Of a page in Prometheus' text form, the names of what is counted now: how much is running and waiting, how full it is. */
-export function gaugesOf(page: string): string[] {
-  return [...page.matchAll(/^# TYPE (\S+) gauge\s*$/gm)].map(([, name = '']) => name)
-}
+/** The metrics of a page in Prometheus' text form. A `gauge` says how it is now: how much is running and waiting, how full it is. */
+export const metricsIn = (page: string): { readonly name: string; readonly type: string }[] =>
+  [...page.matchAll(/^# TYPE (\S+) (\w+)\s*$/gm)].map(([, name = '', type = '']) => ({ name, type }))
 
 /** Asked with an empty body, is an endpoint there? One that is not there has no route, no method for it, or says that it is not implemented; any other answer is a check of the body. */
 export const isThere = (status: number): boolean => status !== 404 && status !== 405 && status !== 501

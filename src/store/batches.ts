@@ -2,8 +2,8 @@ import type { Batch, BatchStatus, PlanError } from '../domain/batch.ts'
 import type { BatchId, KeyId, ProjectId } from '../domain/ids.ts'
 import type { Retried } from '../domain/retried.ts'
 import { int, intOrNull, text, textOrNull, type Queries, type Row } from './db.ts'
-import { rowsOfValues } from './gather.ts'
 import { sumColumns, sumsOf } from './sums.ts'
+import { parameters, rowsOfValues } from './values.ts'
 
 /** What a create gives; the rest of the row follows from it. */
 export interface NewBatch {
@@ -25,7 +25,7 @@ const newColumns = `id, project_id, key_id, endpoint, input, completion_window, 
 export async function insertBatches(db: Queries, batches: readonly NewBatch[]): Promise<Batch[]> {
   if (batches.length === 0) return []
   const rows = await db.query(
-    `insert into batches (${newColumns}) values ${rowsOfValues(batches.length, 11)} returning *`,
+    `insert into batches (${newColumns}) values ${rowsOfValues(batches.length, 11)} returning ${columns}`,
     batches.flatMap((b) => [
       b.id,
       b.projectId,
@@ -47,8 +47,8 @@ export async function insertBatch(db: Queries, batch: NewBatch): Promise<void> {
   await insertBatches(db, [batch])
 }
 
-const running = `('in_progress', 'cancelling')`
-const plainColumns = [
+/** NOTE: not `*`: what else a row has may be long (the layout of a batch of millions of lines), and is not asked for. */
+const batchColumns = [
   'id',
   'project_id',
   'key_id',
@@ -72,20 +72,9 @@ const plainColumns = [
   'cancelling_at',
   'cancelled_at',
   'total',
+  ...sumColumns,
 ]
-
-/**
- * Batches with their sums: of one that runs, those of its shards; of one that has ended, those that publishing wrote. One statement, so that no batch is seen
- * between the two. `$1` and on are the caller's in `page`.
- */
-const selectBatches = (
-  page: string,
-): string => `with page as (select ${[...plainColumns, ...sumColumns].join(', ')} from batches ${page})
-  select ${plainColumns.map((c) => `p.${c}`).join(', ')}, ${sumColumns.map((c) => `case when p.status in ${running} then coalesce(s.${c}, 0) else p.${c} end as ${c}`).join(', ')}
-  from page p left join (
-    select batch_id, ${sumColumns.map((c) => `sum(${c}) as ${c}`).join(', ')} from shards
-    where batch_id in (select id from page where status in ${running}) group by batch_id) s on s.batch_id = p.id
-  order by p.id desc`
+const columns = batchColumns.join(', ')
 
 export interface BatchName {
   readonly projectId: ProjectId
@@ -96,59 +85,55 @@ export interface BatchName {
 export const findBatch = async (db: Queries, projectId: ProjectId, id: BatchId): Promise<Batch | null> =>
   (await findBatches(db, [{ projectId, id }]))[0] ?? null
 
-/**
- * The batch of each name, or null. NOTE: the statement that sums takes PostgreSQL several times as long to plan, and most batches that are asked for do not run.
- */
+/** The batch of each name, or null. */
 export async function findBatches(db: Queries, names: readonly BatchName[]): Promise<(Batch | null)[]> {
-  const byName = new Map<string, Row>()
-  const note = (rows: readonly Row[]) => rows.forEach((row) => byName.set(nameOf(text(row, 'project_id'), text(row, 'id')), row))
-  const these = rowsOfValues(names.length, 2)
-  note(
-    await db.query(
-      `select * from batches where (project_id, id) in (values ${these})`,
-      names.flatMap(({ projectId, id }) => [projectId, id]),
-    ),
+  const rows = await db.query(
+    `select ${columns} from batches where (project_id, id) in (values ${rowsOfValues(names.length, 2)})`,
+    names.flatMap(({ projectId, id }) => [projectId, id]),
   )
-  const running = [...new Set([...byName.values()].filter(isRunning).map((row) => text(row, 'id')))]
-  if (running.length > 0) note(await withSums(db, running))
-  return names.map(({ projectId, id }) => {
-    const row = byName.get(nameOf(projectId, id))
-    return row ? batchOf(row) : null
-  })
+  const found = await batchesOf(db, rows)
+  return names.map(({ projectId, id }) => found.find((batch) => batch.projectId === projectId && batch.id === id) ?? null)
 }
-
-const nameOf = (projectId: string, id: string): string => `${projectId}/${id}`
 
 /** For the worker, which serves all projects. */
 export async function loadBatch(db: Queries, id: BatchId): Promise<Batch | null> {
-  const [row] = await withSums(db, [id])
-  return row ? batchOf(row) : null
+  const [batch] = await batchesOf(db, await db.query(`select ${columns} from batches where id = $1`, [id]))
+  return batch ?? null
 }
 
-/** Those of a batch that runs are those of its shards; of another, its own. One statement, so that no batch is seen between the two. */
-async function withSums(db: Queries, ids: readonly string[]): Promise<Row[]> {
-  const these = ids.map((_, i) => `$${i + 1}`).join(', ')
-  const rows = await db.query(
-    `select b.*, ${sumColumns.map((c) => `s.shards_${c}`).join(', ')} from batches b left join (
-       select batch_id, ${sumColumns.map((c) => `sum(${c}) as shards_${c}`).join(', ')} from shards where batch_id in (${these}) group by batch_id
-     ) s on s.batch_id = b.id where b.id in (${these})`,
+/**
+ * In their order, with their sums: of one that has ended, those that publishing wrote; one that runs is read once more, with those of its shards, in one
+ * statement, so that none is seen between the two. NOTE: that one takes PostgreSQL several times as long to plan, and most batches that are asked for do not run.
+ */
+async function batchesOf(db: Queries, rows: readonly Row[]): Promise<Batch[]> {
+  const ids = rows.filter(isRunning).map((row) => text(row, 'id'))
+  if (ids.length === 0) return rows.map(batchOf)
+  const these = `(${parameters(ids.length)})`
+  const read = await db.query(
+    `select ${batchColumns.map((c) => `b.${c}`).join(', ')}, ${sumColumns.map((c) => `s.shards_${c}`).join(', ')} from batches b left join (
+       select batch_id, ${sumColumns.map((c) => `sum(${c}) as shards_${c}`).join(', ')} from shards where batch_id in ${these} group by batch_id
+     ) s on s.batch_id = b.id where b.id in ${these}`,
     ids,
   )
-  return rows.map((row) =>
-    isRunning(row) ? { ...row, ...Object.fromEntries(sumColumns.map((c) => [c, row[`shards_${c}`] ?? 0])) } : row,
-  )
+  const now = new Map(read.map((row) => [row.id, isRunning(row) ? withShardSums(row) : row]))
+  return rows.map((row) => batchOf(now.get(row.id) ?? row))
 }
+
+const withShardSums = (row: Row): Row => ({
+  ...row,
+  ...Object.fromEntries(sumColumns.map((c) => [c, row[`shards_${c}`] ?? 0])),
+})
 
 const isRunning = ({ status }: Row): boolean => status === 'in_progress' || status === 'cancelling'
 
 /** Newest first, older than `after` where it is given. */
 export async function listBatches(db: Queries, projectId: ProjectId, after: BatchId | null, limit: number): Promise<Batch[]> {
-  const rows = await db.query(selectBatches('where project_id = $1 and id < $2 order by id desc limit $3'), [
+  const rows = await db.query(`select ${columns} from batches where project_id = $1 and id < $2 order by id desc limit $3`, [
     projectId,
     after ?? '~',
     limit,
   ])
-  return rows.map(batchOf)
+  return batchesOf(db, rows)
 }
 
 /** validating | in_progress -> cancelling. True if this call did it. A batch without shards or walker is ended by the composer all the same. */

@@ -1,6 +1,6 @@
 import type { BatchId, KeyId } from '../domain/ids.ts'
 import { int, text, type Queries, type Row } from './db.ts'
-import { rowsOfValues } from './gather.ts'
+import { rowsOfValues } from './values.ts'
 
 /**
  * A create that must not make a second batch (contract D8). `mark`: that of the Idempotency-Key, which has one create at a time; or that of a body whose answer

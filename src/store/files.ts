@@ -1,6 +1,6 @@
 import type { BatchId, FileId, ProjectId } from '../domain/ids.ts'
 import { int, intOrNull, text, textOrNull, type Queries, type Row } from './db.ts'
-import { rowsOfValues } from './gather.ts'
+import { rowsOfValues } from './values.ts'
 
 export interface StoredFile {
   readonly id: FileId

@@ -1,4 +1,5 @@
 import { int, text, type Db, type Queries } from './db.ts'
+import { parameters } from './values.ts'
 
 /** What one backend has told now, in the place of what it told before. */
 export function replaceModels(db: Db, backend: string, models: readonly string[], at: number): Promise<void> {
@@ -21,5 +22,5 @@ export async function listModels(db: Queries): Promise<{ model: string; seenAt: 
 
 /** Backends that are no longer in the settings are forgotten. */
 export async function forgetBackends(db: Queries, keep: readonly string[]): Promise<void> {
-  await db.query(`delete from models where not (backend in (${keep.map((_, i) => `$${i + 1}`).join(', ') || `''`}))`, keep)
+  await db.query(`delete from models where not (backend in (${parameters(keep.length) || `''`}))`, keep)
 }

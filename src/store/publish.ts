@@ -2,10 +2,10 @@ import type { Batch, BatchStatus } from '../domain/batch.ts'
 import type { Sums } from '../domain/usage.ts'
 import { int, text, type Queries } from './db.ts'
 import { insertFiles, type StoredFile } from './files.ts'
-import { rowsOfValues } from './gather.ts'
 import { sameName, type OutputName } from './outputs.ts'
 import { sumColumns, sumValues } from './sums.ts'
 import { endUploads, resultsLapsed, walkOwner } from './uploads.ts'
+import { parameters, rowsOfValues } from './values.ts'
 
 /** The database's time, but never before what was stamped last. */
 const stamp = `case when {now} > v.column7 then {now} else v.column7 end`
@@ -92,7 +92,7 @@ async function nameFiles(tx: Queries, publishes: readonly Publish[]): Promise<vo
 async function nameObjects(tx: Queries, publishes: readonly Publish[]): Promise<void> {
   if (publishes.length === 0) return
   const reserved = await tx.query(
-    `select store, bucket, key, kind, batch_id from outputs where batch_id in (${publishes.map((_, i) => `$${i + 1}`).join(', ')})`,
+    `select store, bucket, key, kind, batch_id from outputs where batch_id in (${parameters(publishes.length)})`,
     publishes.map(({ batch }) => batch.id),
   )
   for (const row of reserved) {

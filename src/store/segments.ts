@@ -2,9 +2,9 @@ import type { BatchId } from '../domain/ids.ts'
 import { formatRanges, overlap, parseRanges, type Range } from '../domain/shard.ts'
 import { addSums, noSums, type Sums } from '../domain/usage.ts'
 import { int, text, type Db, type Queries, type Row } from './db.ts'
-import { rowsOfValues } from './gather.ts'
 import { bodyOf, doneLines, type HeldFence } from './shards.ts'
 import { sumColumns, sumsOf, sumValues } from './sums.ts'
+import { parameters, rowsOfValues } from './values.ts'
 
 /** An immutable piece of a shard's results: `outputBytes` of output lines, then `errorBytes` of error lines. */
 export interface Segment {
@@ -213,7 +213,7 @@ export async function closedShards(db: Queries, batchId: BatchId, after: number,
 
 /** All shards of each of these batches, in order: for batches of few lines. */
 export async function allShards(db: Queries, batchIds: readonly BatchId[]): Promise<ClosedShard[][]> {
-  const these = `(${batchIds.map((_, i) => `$${i + 1}`).join(', ')})`
+  const these = `(${parameters(batchIds.length)})`
   const shards = await db.query(
     `select batch_id, number, start, bytes, lines, body, state from shards where batch_id in ${these} order by batch_id, number`,
     batchIds,

@@ -1,6 +1,7 @@
 import type { BatchId, ProjectId } from '../domain/ids.ts'
 import { parseRanges, type Range, type ShardLease } from '../domain/shard.ts'
 import { int, text, textOrNull, type Db, type Queries, type Row } from './db.ts'
+import { parameters } from './values.ts'
 
 /** A batch that runs, as a worker sees it when it looks for something to send. */
 export interface OpenBatch {
@@ -63,7 +64,7 @@ export async function stoppedBatches(db: Queries, ids: readonly BatchId[]): Prom
     ids.length === 0
       ? []
       : await db.query(
-          `select id, status from batches where id in (${ids.map((_, i) => `$${i + 1}`).join(', ')}) and (status <> 'in_progress' or expires_at <= {now})`,
+          `select id, status from batches where id in (${parameters(ids.length)}) and (status <> 'in_progress' or expires_at <= {now})`,
           ids,
         )
   return new Map(
@@ -110,7 +111,7 @@ export function claimShort(
   limit: number,
 ): Promise<ShardLease[]> {
   const byId = new Map<string, OpenBatch>(batches.map((batch) => [batch.id, batch]))
-  const ids = batches.map((_, i) => `$${i + 4}`).join(', ')
+  const ids = parameters(batches.length, 4)
   const claimOf = (free: string) => `with free as (
        select s.batch_id, s.number from shards s where s.batch_id in (${ids}) and ${free}
          and exists (select 1 from batches b where b.id = s.batch_id and b.status = 'in_progress' and b.expires_at > {now})

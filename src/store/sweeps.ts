@@ -2,6 +2,7 @@ import type { Batch } from '../domain/batch.ts'
 import type { BatchId, ProjectId } from '../domain/ids.ts'
 import { inputOf } from './batches.ts'
 import { text, type Db, type Queries } from './db.ts'
+import { parameters } from './values.ts'
 
 export type EndedBatch = Pick<Batch, 'id' | 'projectId' | 'input'>
 
@@ -22,7 +23,7 @@ export async function batchesToSweep(db: Queries, limit: number): Promise<EndedB
 /** After their blobs are gone: their shards and checkpoints go too, and the next sweep is due in `againMs`. Of two that sweep one at once, one counts. */
 export async function markSwept(db: Db, ids: readonly BatchId[], againMs: number): Promise<void> {
   if (ids.length === 0) return
-  const these = `(${ids.map((_, i) => `$${i + 1}`).join(', ')})`
+  const these = `(${parameters(ids.length)})`
   await db.tx(async (tx) => {
     await tx.query(`delete from segments where batch_id in ${these}`, ids)
     await tx.query(`delete from shards where batch_id in ${these}`, ids)

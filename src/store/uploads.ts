@@ -1,5 +1,5 @@
 import { text, type Queries } from './db.ts'
-import { rowsOfValues } from './gather.ts'
+import { rowsOfValues } from './values.ts'
 
 /** A blob that is on its way and under no fence: announced before its first byte, so that it is found if its writer dies (I3). */
 export interface Upload {

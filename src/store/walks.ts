@@ -3,7 +3,7 @@ import type { BatchId } from '../domain/ids.ts'
 import type { ShardSpan } from '../domain/shard.ts'
 import { batchOf } from './batches.ts'
 import { int, text, textOrNull, type Db, type Queries, type Row } from './db.ts'
-import { rowsOfValues } from './gather.ts'
+import { parameters, rowsOfValues } from './values.ts'
 
 /** The right to walk a batch as a whole: to plan it, or to compose and publish it. Everything written under it says its fence. */
 export interface Walk {
@@ -24,7 +24,7 @@ const walkOf = (row: Row): Walk => ({
 
 /** NOTE: what this owner walks already is never claimed again by it: after a jump of the clock its lease has lapsed, and it is still at it. */
 const notOf = (walking: readonly string[], first: number): string =>
-  walking.length === 0 ? '' : `and not b.id in (${walking.map((_, i) => `$${first + i}`).join(', ')})`
+  walking.length === 0 ? '' : `and not b.id in (${parameters(walking.length, first)})`
 
 /**
  * The oldest batches that wait for their plan, at most `limit`. Their sums are those of the row: a batch that is being planned has none. `walking`: what this
@@ -73,7 +73,7 @@ export async function claimComposes(
   { leaseMs, graceMs, few, more, among }: ComposeClaim,
   walking: readonly string[] = [],
 ): Promise<Walk[]> {
-  const asked = among ? `and b.id in (${among.map((_, i) => `$${6 + walking.length + i}`).join(', ')})` : ''
+  const asked = among ? `and b.id in (${parameters(among.length, 6 + walking.length)})` : ''
   const ready = `select b.id from batches b
        where b.status in ('validating', 'in_progress', 'cancelling') and b.lease_until < {now} and b.retry_at <= {now} ${notOf(walking, 6)} ${asked} and (
          (b.status = 'validating' and b.expires_at <= {now})
@@ -229,9 +229,6 @@ export async function listTroubles(db: Queries, limit: number): Promise<{ batchI
 /** Of these batches, those whose cancel is recorded. */
 export async function cancelledAmong(db: Queries, ids: readonly string[]): Promise<string[]> {
   if (ids.length === 0) return []
-  const rows = await db.query(
-    `select id from batches where status = 'cancelling' and id in (${ids.map((_, i) => `$${i + 1}`).join(', ')})`,
-    ids,
-  )
+  const rows = await db.query(`select id from batches where status = 'cancelling' and id in (${parameters(ids.length)})`, ids)
   return rows.map((row) => text(row, 'id'))
 }
