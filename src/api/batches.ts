@@ -8,7 +8,7 @@ import { batchWire, listWire } from '../domain/wire.ts'
 import { cancelBatch, findBatch, findBatches, listBatches } from '../store/batches.ts'
 import { gatherReads } from '../store/gather.ts'
 import { listGrants } from '../store/buckets.ts'
-import { createOnce } from './create-once.ts'
+import { createOnce, tellCreated } from './create-once.ts'
 import type { ApiParts } from './parts.ts'
 import { parseLimit, type PageQuery } from './query.ts'
 import { batch, createBatchBody, idParams, listOf, pageQuery, type CreateBatchBody } from './schemas.ts'
@@ -26,13 +26,7 @@ export function batchRoutes(app: FastifyInstance, parts: ApiParts): void {
       const { caller, body } = request
       checkCreate(parts, body)
       await checkInput(parts, caller, body.input_file_id)
-      const { id, made } = await createOnce(parts, request, reply)
-      if (made) {
-        events.batchCreated({ id, projectId: caller.projectId, endpoint: body.endpoint })
-        db.hint('plan')
-      }
-      const created = made ?? (await findBatch(db, caller.projectId, id))
-      return created && batchWire(created)
+      return tellCreated(parts, caller, await createOnce(parts, request, reply))
     },
   )
 

@@ -5,7 +5,8 @@ import type { Caller } from '../auth/caller.ts'
 import { windowMs, type Batch } from '../domain/batch.ts'
 import { clientGone, idempotencyMismatch } from '../domain/errors.ts'
 import type { BatchId } from '../domain/ids.ts'
-import type { NewBatch } from '../store/batches.ts'
+import { batchWire } from '../domain/wire.ts'
+import { findBatch, type NewBatch } from '../store/batches.ts'
 import { bodyMark, markAnswered } from '../store/creates.ts'
 import type { ApiParts } from './parts.ts'
 import type { CreateBatchBody } from './schemas.ts'
@@ -65,6 +66,20 @@ export async function makeOnce(
   const created = answer.kind === 'made' ? { id: answer.batch.id, made: answer.batch } : { id: answer.id, made: null }
   if (byKey === null) markWhenAnswered(parts, caller, bodyMark(byBody, created.id), reply)
   return created
+}
+
+/** Tells of a batch if it was made now, and gives it as clients see it. */
+export async function tellCreated(
+  { db, events }: ApiParts,
+  { projectId }: Caller,
+  { id, made }: Created,
+): Promise<ReturnType<typeof batchWire> | null> {
+  if (made) {
+    events.batchCreated(made)
+    db.hint('plan')
+  }
+  const batch = made ?? (await findBatch(db, projectId, id))
+  return batch && batchWire(batch)
 }
 
 /**

@@ -3,18 +3,17 @@ import { isAddress } from '../domain/address.ts'
 import { isTerminal, type Batch } from '../domain/batch.ts'
 import { cannotRetry, noSuchBatch } from '../domain/errors.ts'
 import { isFileId, parseBatchId, type ProjectId } from '../domain/ids.ts'
-import { batchWire } from '../domain/wire.ts'
 import { findBatch } from '../store/batches.ts'
 import { findFile } from '../store/files.ts'
 import { publishedOutputs } from '../store/outputs.ts'
 import { loadInputTag } from '../store/result-rows.ts'
-import { makeOnce } from './create-once.ts'
+import { makeOnce, tellCreated } from './create-once.ts'
 import type { ApiParts } from './parts.ts'
 import { batch, idParams, retryBody, type RetryBody } from './schemas.ts'
 
 /** A batch of the lines that failed in another one: our addition (spec: "Again, only what failed"). It is there at once; its plan picks the lines. */
 export function retryRoutes(app: FastifyInstance, parts: ApiParts): void {
-  const { db, events } = parts
+  const { db } = parts
 
   app.post<{ Params: { id: string }; Body: RetryBody }>(
     '/batches/:id/retry',
@@ -26,7 +25,7 @@ export function retryRoutes(app: FastifyInstance, parts: ApiParts): void {
       const failed = await findBatch(db, projectId, parseBatchId(request.params.id))
       if (!failed) throw noSuchBatch(request.params.id)
       const { codes, statuses, idempotency_key: key } = request.body ?? {}
-      const { id, made } = await makeOnce(parts, request, reply, key ?? null, {
+      const created = await makeOnce(parts, request, reply, key ?? null, {
         endpoint: failed.endpoint,
         input: failed.input,
         completionWindow: failed.completionWindow,
@@ -40,12 +39,7 @@ export function retryRoutes(app: FastifyInstance, parts: ApiParts): void {
           only: { codes: codes ?? null, statuses: statuses ?? null },
         },
       })
-      if (made) {
-        events.batchCreated({ id, projectId, endpoint: failed.endpoint })
-        db.hint('plan')
-      }
-      const created = await findBatch(db, projectId, id)
-      return created && batchWire(created)
+      return tellCreated(parts, request.caller, created)
     },
   )
 }
