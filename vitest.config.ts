@@ -16,6 +16,7 @@ export default defineConfig({
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    maxConcurrency: 2, // of tests that say that they may run beside others of their file
     pool: 'forks',
     maxWorkers: Math.max(2, availableParallelism() - 1), // NOTE: by default there would be one on two cores, and most tests wait most of the time
     globalSetup: 'test/support/servers.ts',

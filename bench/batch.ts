@@ -40,14 +40,10 @@ export async function upload(server: Server, path: string): Promise<string> {
   return (await call<{ id: string }>(server, 'POST', '/files', Readable.from(form()), type)).id
 }
 
-export const create = (server: Server, input: string): Promise<Seen> =>
-  call(
-    server,
-    'POST',
-    '/batches',
-    JSON.stringify({ input_file_id: input, endpoint: '/v1/chat/completions', completion_window: '24h' }),
-    { 'content-type': 'application/json' },
-  )
+export const create = (server: Server, input: string, endpoint = '/v1/chat/completions'): Promise<Seen> =>
+  call(server, 'POST', '/batches', JSON.stringify({ input_file_id: input, endpoint, completion_window: '24h' }), {
+    'content-type': 'application/json',
+  })
 
 export const get = (server: Server, id: string): Promise<Seen> => call(server, 'GET', `/batches/${id}`)
 

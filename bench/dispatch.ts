@@ -99,6 +99,10 @@ function synthetic(lines: number, done: () => void): Feed {
     model: 'm',
     endpoint: path,
     deadlineAt: Infinity,
+    lines,
+    weight: 1,
+    atRisk: false,
+    tokensALine: 46,
     take(): Sendable | undefined {
       if (taken === lines) return undefined
       if (taken++ % 1000 === 0) ({ signal } = new AbortController())
@@ -124,7 +128,7 @@ async function dispatched(url: string, lines: number, open: number, during?: () 
     settings: settingsOf(url, open),
     clock: systemClock,
     random: Math.random,
-    events: { attempted() {}, backendShut: console.log, backendOpen: console.log },
+    events: { attempted() {}, audioHeard() {}, backendShut: console.log, backendOpen: console.log },
   })
   const stop = new AbortController()
   const running = dispatcher.run(stop.signal)

@@ -4,14 +4,17 @@
  *   npm run bench -- --big [--10gb]   a million lines, and a file of 4 GB or of 10 GB
  *   npm run bench -- --fleet [--big]  many workers, batches and projects on PostgreSQL; a million lines from S3 to S3, 100,000 batches
  */
+import { audioScenarios } from './audio.ts'
 import { latency } from './latency.ts'
 import { bigMany, many } from './many.ts'
+import { shareScenarios } from './shares.ts'
 import { bigSizes, sizes } from './sizes.ts'
 import { speed } from './speed.ts'
 import { removeFiles, row } from './table.ts'
+import { timingScenarios } from './timing.ts'
 
 const asked = process.argv.slice(2)
-const all = { ...speed, ...latency, ...sizes }
+const all = { ...speed, ...latency, ...sizes, ...audioScenarios, ...shareScenarios, ...timingScenarios }
 const onDemand = { ...many, ...bigSizes, ...bigMany }
 const names = asked.includes('--fleet')
   ? Object.keys(asked.includes('--big') ? bigMany : many)

@@ -39,8 +39,14 @@ events { worker_connections 19000; }
 http {
   access_log off; keepalive_requests 100000000; client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy;
   fastcgi_temp_path ${folder}/fastcgi; uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;
-  server { listen 127.0.0.1:${port} backlog=16384; location / { default_type application/json; return 200 '${answer}'; } }
+  server { listen 127.0.0.1:${port} backlog=16384; location / { default_type application/json; ${returning(answer)} } }
 }`
+
+/** nginx takes no text of more than 4,096 bytes: a long answer is put together from variables. */
+function returning(answer: string): string {
+  const pieces = answer.match(/.{1,3000}/gs) ?? []
+  return `${pieces.map((piece, i) => `set $piece${i} '${piece}';`).join(' ')} return 200 "${pieces.map((_, i) => `\${piece${i}}`).join('')}";`
+}
 
 const nodeMock = `
 const [, port, answer] = process.argv

@@ -28,6 +28,13 @@ export async function fileOf(count: number, bytes: number): Promise<string> {
   return path
 }
 
+/** An input file that a scenario has made itself. */
+export function writeInput(name: string, text: string): string {
+  const path = join(folder, `${name}.jsonl`)
+  writeFileSync(path, text)
+  return path
+}
+
 /** A settings file. */
 export function writeConfig(text: string): string {
   const path = join(folder, 'nightshift.yaml')

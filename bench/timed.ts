@@ -13,9 +13,9 @@ export interface Timed {
 }
 
 /** While lines are sent the server is seldom asked, so that asking costs it nothing; near the end often, so that the end is seen when it comes. */
-export async function timedBatch(server: Server, file: string, count: number): Promise<Timed> {
+export async function timedBatch(server: Server, file: string, count: number, endpoint?: string): Promise<Timed> {
   const [cpu, written, from] = [server.cpuMicros(), server.writtenBytes(), performance.now()]
-  const { id } = await create(server, file)
+  const { id } = await create(server, file, endpoint)
   const running = await until(server, id, (b) => b.request_counts.total > 0 || ended(b), 5)
   const startedAt = performance.now()
   const settled = (share: number) => (b: Seen) =>

@@ -1,17 +1,21 @@
 /** The composition root of a server: an engine and the API in front of it. */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+import { resolve } from 'node:path'
 import { makeApi } from './api/server.ts'
+import { renewCertificate } from './api/serving.ts'
 import { prepareProjects, type FirstStart } from './auth/first-start.ts'
-import type { Settings } from './config.ts'
+import { servingTls, type Settings } from './config.ts'
 import { checkBackend, type CheckedBackend } from './dispatch/check.ts'
 import { askModels, type Told } from './dispatch/discovery.ts'
 import type { BackendStatus } from './dispatch/feed.ts'
 import { makeTransport } from './dispatch/http/transport.ts'
 import { offeredEndpoints } from './domain/endpoints.ts'
-import { dispatchSettings, openEngine, runEngine, type Outside } from './engine.ts'
+import type { RateLimits } from './domain/rate.ts'
+import { dispatchSettings, fetchRules, makeDryRun, openEngine, runEngine, type Outside } from './engine.ts'
 import { systemClock } from './kit/clock.ts'
 import { createBatches } from './store/create-batches.ts'
 import type { Db } from './store/db.ts'
@@ -36,11 +40,18 @@ export const version: string = (
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version
 
+const ratesOf = ({ requestsPerSecond, createsPerHour, uploadsPerHour }: Settings): RateLimits => ({
+  ...(requestsPerSecond > 0 && { requests_per_second: requestsPerSecond }),
+  ...(createsPerHour > 0 && { creates_per_hour: createsPerHour }),
+  ...(uploadsPerHour > 0 && { uploads_per_hour: uploadsPerHour }),
+})
+
 /** API and worker in one process, listening when it resolves. */
 export async function startServe(settings: Settings, outside: Partial<Outside> = {}): Promise<App> {
+  const tls = servingTls(settings)
   const engine = await openEngine(settings, outside)
   const { db, parts, dispatcher, events, metrics, hold, newUuid } = engine
-  const { clock } = parts
+  const { clock, log } = parts
   const workers = settings.workers > 1 ? makeWorkers(engine, settings) : null
   const backends = () => workers?.backends() ?? dispatcher.backends()
   try {
@@ -55,14 +66,24 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
       newUuid,
       createTogether: gather(db, createBatches, createsAtOnce),
       version,
+      folder: resolve(settings.data),
       limits: {
+        rates: ratesOf(settings),
+        auditMs: settings.auditKeep,
         maxFileBytes: settings.maxFileBytes,
         idleMs: settings.idleTimeout,
         endpoints: offeredEndpoints(settings.backends.map((b) => b.endpoints)),
         windows: settings.windows,
         fileMs: settings.fileExpiry,
       },
+      prices: { currency: settings.currency.toLowerCase(), percent: settings.batchPercent, prices: settings.prices },
+      webhooks:
+        settings.signingKey === null && settings.database !== ''
+          ? null
+          : { rules: fetchRules(settings), signingKey: parts.webhooks.signingKey },
+      dryRun: makeDryRun(parts),
       readiness: () => readiness(db, backends(), settings),
+      serving: { tls, maxConnections: settings.maxConnections, headerMs: settings.headerTime, proxies: settings.proxies },
     })
     metrics.gauge('nightshift_backend_in_flight', 'Calls that are open', ['backend'], () =>
       backends().map((b) => [{ backend: b.url }, b.inFlight] as const),
@@ -72,7 +93,7 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
     )
     await api.listen({ host: settings.host, port: settings.port })
     const { address, port, family } = api.server.address() as AddressInfo
-    const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+    const url = `${tls ? 'https' : 'http'}://${family === 'IPv6' ? `[${address}]` : address}:${port}`
     await hold?.describe({ url })
     const first = await prepareProjects({ db, clock, newUuid, randomBytes }, settings, url)
     return {
@@ -81,6 +102,7 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
       first,
       backends,
       async run(signal) {
+        if (tls) void renewCertificate(api.server as Server, tls, { read: () => servingTls(settings), clock, log }, signal)
         if (workers) await workers.run(settings.workers, signal)
         else if (settings.workers > 0) await runEngine(engine, signal)
         else while (!signal.aborted) await clock.sleep(2 ** 31 - 1, signal)
@@ -154,7 +176,18 @@ async function readiness(db: Db, backends: readonly BackendStatus[], settings: S
   return reasons
 }
 
-export { addKey, addProject, showBuckets, showKeys, showProjects, withdrawKey } from './auth/operate.ts'
+export {
+  addKey,
+  addProject,
+  changeProject,
+  showAudit,
+  showBuckets,
+  showKeys,
+  showProjects,
+  withdrawKey,
+  type OperateParts,
+} from './auth/operate.ts'
 export { simulateDefaults, simulateHelp, type SimulateOptions } from './dispatch/simulate/options.ts'
 export { startSimulator } from './dispatch/simulate/simulator.ts'
 export { checkGrants, openStore } from './engine.ts'
+export { systemClock } from './kit/clock.ts'

@@ -1,3 +1,10 @@
+import type { AuditView } from './domain/audit.ts'
+import type { GrantView, KeyView, ProjectView } from './domain/admin-wire.ts'
+import type { RateLimits } from './domain/rate.ts'
+import type { DryRunView } from './domain/dry-run.ts'
+import type { QuotaView, UsedQuotaView } from './domain/quota-wire.ts'
+import type { DeliveryView, WebhookView } from './domain/webhook-wire.ts'
+
 /** The API over HTTP, typed: what the command line and the console use, and all that they know of the server. */
 export interface BatchView {
   readonly id: string
@@ -18,6 +25,7 @@ export interface BatchView {
   readonly created_at: number
   readonly expires_at: number
   readonly completed_at: number | null
+  readonly at_risk?: true
   readonly request_counts: { readonly total: number; readonly completed: number; readonly failed: number }
   readonly usage: { readonly input_tokens: number; readonly output_tokens: number; readonly total_tokens: number }
   readonly metadata: Readonly<Record<string, string>> | null
@@ -27,6 +35,32 @@ export interface FileView {
   readonly filename: string
   readonly bytes: number
 }
+/** Sums of what batches have used. */
+export interface UsageRowView {
+  readonly date?: string
+  readonly api_key_id?: string
+  readonly model?: string
+  readonly endpoint?: string
+  readonly batches: number
+  readonly requests: { readonly completed: number; readonly failed: number }
+  readonly input_tokens: number
+  readonly input_cached_tokens: number
+  readonly output_tokens: number
+  readonly total_tokens: number
+  readonly seconds: number
+  readonly cost?: { readonly value: number; readonly currency: string } | null
+}
+export interface UsageView {
+  readonly start: string
+  readonly end: string
+  readonly data: readonly UsageRowView[]
+}
+export interface UsageAsk {
+  readonly start?: string
+  readonly end?: string
+  readonly group_by?: string
+}
+
 export interface Page<T> {
   readonly data: readonly T[]
   readonly has_more: boolean
@@ -52,6 +86,29 @@ export interface ResultsPage {
   readonly incomplete: boolean
 }
 
+/** A key that is to be made. `access`: projects by id or name, the first one its default; without rights, all that can be done with their data. */
+export interface AuditAsk {
+  /** By id or name. */
+  readonly project?: string
+  readonly limit?: number
+}
+export interface KeyOrder {
+  readonly name: string
+  readonly access?: readonly { readonly project: string; readonly rights?: readonly string[] }[]
+  readonly operator?: boolean
+  readonly limits?: RateLimits
+  /** Seconds since 1970. */
+  readonly expires_at?: number | null
+}
+
+/** What a project may have at most. */
+export interface QuotaOrder {
+  readonly project?: string
+  readonly kind: string
+  readonly model?: string
+  readonly amount: number
+}
+
 /** What the server answered, or `status` 0: it could not be reached. */
 export class ClientError extends Error {
   override name = 'ClientError'
@@ -70,6 +127,8 @@ export interface Client {
   readonly url: string
   upload(file: { name: string; stream: () => AsyncIterable<Uint8Array> }, signal?: AbortSignal): Promise<FileView>
   createBatch(batch: NewBatch, signal?: AbortSignal): Promise<BatchView>
+  /** Checks the file and says what would come of a batch; nothing is made. */
+  dryRun(batch: NewBatch, signal?: AbortSignal): Promise<DryRunView>
   getBatch(id: string, signal?: AbortSignal): Promise<BatchView>
   listBatches(page: { after?: string; limit?: number }, signal?: AbortSignal): Promise<Page<BatchView>>
   cancelBatch(id: string, signal?: AbortSignal): Promise<BatchView>
@@ -80,6 +139,40 @@ export interface Client {
   /** The bytes of a file or object, from a byte on. */
   content(id: string, from: number, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>
   models(signal?: AbortSignal): Promise<readonly string[]>
+  /** What the project has used. */
+  usage(ask: UsageAsk, signal?: AbortSignal): Promise<UsageView>
+  projects(): Promise<readonly ProjectView[]>
+  createProject(name: string): Promise<ProjectView>
+  changeProject(id: string, change: { readonly name?: string; readonly weight?: number }): Promise<ProjectView>
+  keys(project: string | undefined): Promise<readonly KeyView[]>
+  /** With the key itself, which is shown this once. */
+  createKey(order: KeyOrder): Promise<KeyView & { readonly key: string }>
+  revokeKey(id: string): Promise<void>
+  /** Newest first, one page. */
+  audit(ask: AuditAsk): Promise<readonly AuditView[]>
+  buckets(): Promise<readonly GrantView[]>
+  /** Of a project by id or name, or of that of the key; with what is used of each. */
+  quotas(project: string | undefined): Promise<readonly UsedQuotaView[]>
+  setQuota(quota: QuotaOrder): Promise<QuotaView>
+  deleteQuota(quota: Omit<QuotaOrder, 'amount'>): Promise<void>
+  webhooks(): Promise<readonly WebhookView[]>
+  /** `events`: none is all. */
+  createWebhook(url: string, events: readonly string[]): Promise<WebhookView & { readonly secret: string }>
+  deleteWebhook(id: string): Promise<void>
+  /** A new secret, with which events are signed beside the old one for a day. */
+  rotateWebhook(id: string): Promise<WebhookView & { readonly secret: string }>
+  enableWebhook(id: string): Promise<WebhookView>
+  testWebhook(id: string): Promise<DeliveryView>
+  deliveries(id: string, limit: number): Promise<readonly DeliveryView[]>
+  replay(id: string, event: string): Promise<DeliveryView>
+}
+
+/** `fetch` says why only in the cause of what it throws. */
+function cannotReach(root: string, error: unknown): string {
+  const { code = '' } = ((error as { readonly cause?: unknown }).cause ?? {}) as { readonly code?: string }
+  return /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code)
+    ? `The certificate of ${root} is not trusted here (${code}). Give the address by a name that stands in it, and its authority with NODE_EXTRA_CA_CERTS.`
+    : `${root} cannot be reached. Is the server running there?`
 }
 
 const triesAtMost = 4
@@ -95,7 +188,7 @@ export function openClient({ url, key }: { url: string; key: string }): Client {
       response = await fetch(root + path, { ...init, headers: { ...init.headers, authorization: `Bearer ${key}` } })
     } catch (error) {
       if (init.signal?.aborted && !(init.signal.reason instanceof DOMException)) throw init.signal.reason
-      throw new ClientError(0, null, `${root} cannot be reached. Is the server running there?`, null, { cause: error })
+      throw new ClientError(0, null, cannotReach(root, error), null, { cause: error })
     }
     if (response.ok) return response
     const body = (await response.json().catch(() => null)) as { error?: { message?: string; code?: string | null } } | null
@@ -134,11 +227,12 @@ export function openClient({ url, key }: { url: string; key: string }): Client {
   }
 
   const json = async <T>(response: Promise<Response>): Promise<T> => (await (await response).json()) as T
-  const created = (body: NewBatch | Retry): RequestInit => ({
+  const posted = (body: object, headers: Readonly<Record<string, string>> = {}): RequestInit => ({
     method: 'POST',
-    headers: { 'content-type': 'application/json', 'idempotency-key': crypto.randomUUID() },
+    headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify(body),
   })
+  const created = (body: NewBatch | Retry): RequestInit => posted(body, { 'idempotency-key': crypto.randomUUID() })
   const named = (id: string) => encodeURIComponent(id)
 
   return {
@@ -146,6 +240,7 @@ export function openClient({ url, key }: { url: string; key: string }): Client {
     upload: ({ name, stream }, signal) =>
       json(once('/files', { method: 'POST', duplex: 'half', ...multipart(name, stream()), ...(signal ? { signal } : {}) })),
     createBatch: (batch, signal) => json(patient('/batches', signal, created(batch))),
+    dryRun: (batch, signal) => json(once('/batches?dry_run=true', { ...posted(batch), ...(signal ? { signal } : {}) })),
     retryBatch: (id, retry, signal) => json(patient(`/batches/${named(id)}/retry`, signal, created(retry))),
     getBatch: (id, signal) => json(patient(`/batches/${named(id)}`, signal)),
     listBatches: ({ after, limit }, signal) =>
@@ -172,6 +267,37 @@ export function openClient({ url, key }: { url: string; key: string }): Client {
       })
       return (response.body ?? []) as AsyncIterable<Uint8Array>
     },
+    usage: (ask, signal) => json(patient(`/usage?${new URLSearchParams({ ...ask }).toString()}`, signal)),
+    projects: async () => (await json<Page<ProjectView>>(patient('/admin/projects', undefined))).data,
+    createProject: (name) => json(once('/admin/projects', posted({ name }))),
+    changeProject: (id, change) => json(once(`/admin/projects/${named(id)}`, posted(change))),
+    keys: async (project) => {
+      const query = project === undefined ? '' : `?${new URLSearchParams({ project }).toString()}`
+      return (await json<Page<KeyView>>(patient(`/admin/keys${query}`, undefined))).data
+    },
+    createKey: (order) => json(once('/admin/keys', posted(order))),
+    revokeKey: async (id) => void (await once(`/admin/keys/${named(id)}`, { method: 'DELETE' })),
+    async audit({ project, limit }) {
+      const query = new URLSearchParams({ ...(project && { project }), ...(limit && { limit: String(limit) }) })
+      return (await json<Page<AuditView>>(patient(`/admin/audit?${query.toString()}`, undefined))).data
+    },
+    buckets: async () => (await json<Page<GrantView>>(patient('/admin/buckets', undefined))).data,
+    quotas: async (project) => {
+      const path = project === undefined ? '/quotas' : `/admin/quotas?${new URLSearchParams({ project }).toString()}`
+      return (await json<Page<UsedQuotaView>>(patient(path, undefined))).data
+    },
+    setQuota: (quota) => json(once('/admin/quotas', posted(quota))),
+    deleteQuota: async (quota) =>
+      void (await once(`/admin/quotas?${new URLSearchParams({ ...quota }).toString()}`, { method: 'DELETE' })),
+    webhooks: async () => (await json<Page<WebhookView>>(patient('/webhooks', undefined))).data,
+    createWebhook: (address, events) => json(once('/webhooks', posted({ url: address, events }))),
+    deleteWebhook: async (id) => void (await once(`/webhooks/${named(id)}`, { method: 'DELETE' })),
+    rotateWebhook: (id) => json(once(`/webhooks/${named(id)}/rotate`, { method: 'POST' })),
+    enableWebhook: (id) => json(once(`/webhooks/${named(id)}/enable`, { method: 'POST' })),
+    testWebhook: (id) => json(once(`/webhooks/${named(id)}/test`, { method: 'POST' })),
+    deliveries: async (id, limit) =>
+      (await json<Page<DeliveryView>>(patient(`/webhooks/${named(id)}/deliveries?limit=${limit}`, undefined))).data,
+    replay: (id, event) => json(once(`/webhooks/${named(id)}/deliveries/${named(event)}/replay`, { method: 'POST' })),
     models: async (signal) => (await json<Page<{ id: string }>>(patient('/models', signal))).data.map((m) => m.id),
   }
 }

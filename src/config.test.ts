@@ -25,7 +25,7 @@ test('a flag comes before its variable, that before the file, that before the de
   expect(loadSettings({ flags: {} }, {}).port).toBe(8090)
 })
 
-test('aliases and priority of a backend, and what is wrong with them', () => {
+test('aliases, weight and priority of a backend, and what is wrong with them', () => {
   const backend = (more: string) =>
     loadSettings({ config: fileOf(`backends:\n  - { url: "http://h", ${more} }`), flags: {} }, {}).backends[0]
   expect(backend('aliases: { small: org/Small-3.2 }, priority: 10')).toMatchObject({
@@ -35,7 +35,26 @@ test('aliases and priority of a backend, and what is wrong with them', () => {
   expect(backend('maxInFlight: 1')).toMatchObject({ aliases: {}, priority: null })
   for (const wrong of ['aliases: [small]', 'aliases: { small: 3 }', 'aliases: { small: "" }', 'aliases: small'])
     expect(() => backend(wrong)).toThrow(/aliases of http:\/\/h must be names that batches say/)
+  expect([backend('weight: 2.5')?.weight, backend('maxInFlight: 1')?.weight]).toEqual([2.5, 1])
+  for (const wrong of ['0', '-1', 'heavy', '.inf'])
+    expect(() => backend(`weight: ${wrong}`)).toThrow(/weight of http:\/\/h must be a number above 0/)
   expect(() => backend('priority: high')).toThrow(/priority of http:\/\/h must be a whole number/)
+})
+
+test('prices, and what is wrong with them', () => {
+  const prices = (text: string) => loadSettings({ config: fileOf(`prices:\n  - ${text}`), flags: {} }, {}).prices
+  expect(prices('{ model: m, from: 2026-11-01, input: 0.15, output: "0.6" }')).toEqual([
+    { model: 'm', from: 20_758, input: 150_000n, cached: 150_000n, output: 600_000n, minute: 0n },
+  ])
+  for (const [text, wrong] of [
+    ['{ input: 1 }', /a price needs a model/],
+    ['{ model: m, input: 1,5 }', /a price has no '5'|input of m/],
+    ['{ model: m, output: -1 }', /output of m must be an amount/],
+    ['{ model: m, minute: 0.1234567 }', /minute of m must be an amount/],
+    ['{ model: m, from: 2026-02-30 }', /from of m must be a date/],
+    ['{ model: m, inputs: 1 }', /a price has no 'inputs'/],
+  ] as const)
+    expect(() => prices(text), text).toThrow(wrong)
 })
 
 test('sizes and times come back as they were written', () => {
@@ -85,6 +104,11 @@ test('secrets come from variables and files', () => {
   const config = fileOf(
     `backends:\n  - { url: http://a/v1/, key: "\${K}", models: [m] }\n  - { url: http://b, key: { file: ${secret} } }`,
   )
+  const headers = fileOf(`backends:\n  - { url: "http://a", headers: { x-a: \${K}, x-b: { file: ${secret} } } }`)
+  expect(loadSettings({ config: headers, flags: {} }, { K: 'v' }).backends[0]?.headers).toEqual({
+    'x-a': 'v',
+    'x-b': 'from a file',
+  })
   expect(loadSettings({ config, flags: {} }, { K: 'v' }).backends.map(({ url, key }) => [url, key])).toEqual([
     ['http://a', 'v'],
     ['http://b', 'from a file'],

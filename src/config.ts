@@ -1,17 +1,23 @@
 /** Settings: flag, then `NIGHTSHIFT_...` variable, then the settings file, then default. One table (`config/options.ts`) makes all of them. */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { parseBackend, parseBackendUrl, type BackendEntry } from './config/backends.ts'
+import { parseBackend, plainBackend, type BackendEntry } from './config/backends.ts'
 import { accessOfBlobs, addressOfBlobs } from './config/blobs.ts'
 import { parseBucket, type BucketEntry } from './config/buckets.ts'
 import { SettingsError } from './config/error.ts'
 import { noFile, readSettingsFile, type Env, type FileSettings } from './config/file.ts'
 import { flagOf, options, variableOf, type Option, type OptionName, type Values } from './config/options.ts'
+import { parsePriceEntry } from './config/prices.ts'
+export { servingTls } from './config/serving.ts'
 import type { S3Access } from './domain/grant.ts'
+import type { Price } from './domain/price.ts'
 
 export interface Settings extends Values {
   readonly backends: readonly BackendEntry[]
   readonly buckets: readonly BucketEntry[]
+  readonly prices: readonly Price[]
+  /** What secrets that the server gives out are made from; null: a file of the data folder has it. */
+  readonly signingKey: string | null
   /** null: `blobs` is a folder. */
   readonly blobsAccess: S3Access | null
 }
@@ -40,31 +46,34 @@ export function loadSettings({ config, backend = [], flags }: Given, env: Env): 
     values[name] = text === undefined ? option.otherwise : parsed(option, text, where)
   }
   const blobs = givenBlobs(values.blobs as string, flags.blobs ?? env.NIGHTSHIFT_BLOBS, file, path, env)
-  const key = env.NIGHTSHIFT_BACKEND_KEY ?? null
-  const plain = (url: string, where: string): BackendEntry => ({
-    url: parseBackendUrl(url, where),
-    key,
-    headers: {},
-    models: null,
-    endpoints: null,
-    maxInFlight: null,
-    aliases: {},
-    priority: null,
-  })
-  const fromFlags = backend.map((url) => plain(url, '--backend'))
+  const base = dirname(resolve(path ?? '.'))
+  const fromFlags = backend.map((url) => plainBackend(url, '--backend', env))
   const fromEnv = (env.NIGHTSHIFT_BACKEND ?? '')
     .split(',')
     .filter(Boolean)
-    .map((url) => plain(url.trim(), 'NIGHTSHIFT_BACKEND'))
-  const fromFile = file.backends.map((entry) => parseBackend(entry, `${path}: backends`))
+    .map((url) => plainBackend(url.trim(), 'NIGHTSHIFT_BACKEND', env))
+  const fromFile = file.backends.map((entry) => parseBackend(entry, { where: `${path}: backends`, base, env }))
   const settings: Settings = {
     ...(values as unknown as Values),
     ...blobs,
+    signingKey: signingKeyIn(env),
     backends: fromFlags.length > 0 ? fromFlags : fromEnv.length > 0 ? fromEnv : fromFile,
-    buckets: file.buckets.map((entry) => parseBucket(entry, `${path}: buckets`, dirname(resolve(path ?? '.')))),
+    prices: file.prices.map((entry) => parsePriceEntry(entry, `${path}: prices`)),
+    buckets: file.buckets.map((entry) => parseBucket(entry, `${path}: buckets`, base)),
   }
   check(settings)
   return settings
+}
+
+const signingKeyVariable = 'NIGHTSHIFT_SIGNING_KEY'
+
+function signingKeyIn(env: Env): string | null {
+  const key = env[signingKeyVariable]
+  if (key !== undefined && key.length < 32)
+    throw new SettingsError(
+      `${signingKeyVariable} is too short: give at least 32 characters of chance, as "openssl rand -base64 32" makes.`,
+    )
+  return key ?? null
 }
 
 /** A place that the file describes field by field gives way to another one of a flag or variable; how it is reached serves that too. */

@@ -8,14 +8,18 @@ import { blobsRoot } from './config/blobs.ts'
 import type { Settings } from './config.ts'
 import { makeDispatcher } from './dispatch/dispatcher.ts'
 import type { DispatchSettings, Dispatcher } from './dispatch/feed.ts'
+import { postGuarded } from './dispatch/fetch/post.ts'
 import { grantsOf } from './domain/address.ts'
+import type { FetchRules } from './domain/fetch-rules.ts'
 import type { Grant } from './domain/grant.ts'
+import { parseHostPattern } from './domain/host-pattern.ts'
 import { makeUuids } from './domain/ids.ts'
 import { makeEvents, type Events } from './events.ts'
 import { systemClock, type Clock } from './kit/clock.ts'
 import type { Log } from './kit/log.ts'
 import { makeMetrics, type Metrics } from './kit/metrics.ts'
 import { pinoLog, type LogLevel } from './kit/pino-log.ts'
+import { openSigningKey } from './kit/signing-key.ts'
 import { listGrants } from './store/buckets.ts'
 import type { Channel, Db } from './store/db.ts'
 import { FolderUnusable, holdFolder, type FolderHold } from './store/lock.ts'
@@ -23,6 +27,8 @@ import { forgetBackends, replaceModels } from './store/models.ts'
 import { relayed } from './store/hints.ts'
 import { openDatabase } from './store/open.ts'
 import { takeOver } from './store/walks.ts'
+export { makeDryRun } from './worker/dry-run.ts'
+import { makeOpenAddress, type LineContentParts } from './worker/line-content.ts'
 import type { WorkerParts } from './worker/parts.ts'
 import { planFile, randomHash, readerOf } from './worker/plan.ts'
 import { makePlanner } from './worker/planner.ts'
@@ -94,7 +100,13 @@ export async function openEngine(
   const events = makeEvents({ log, metrics })
   for (const place of [filesPlace, scratchPlace]) if (place.kind === 'folder') await makeFolder(place.folder)
   if (alone && settings.blobs === '') for (const blobs of [files, scratch]) await blobs.sweepTemporary(clock.now()) // NOTE: a place that others write to is the janitor's, who waits
-  const dispatcher = makeDispatcher({ settings: dispatchSettings(settings), clock, random: Math.random, events })
+  const dispatcher = makeDispatcher({
+    settings: dispatchSettings(settings),
+    clock,
+    random: Math.random,
+    events,
+    openAddress: makeOpenAddress({ db, files, openBucket, clock, ...fetchSettings(settings) }),
+  })
   dispatcher.onModels((url, models) => {
     events.modelsTold(url, models)
     replaceModels(db, url, models, clock.now()).then(
@@ -116,6 +128,8 @@ export async function openEngine(
       ),
   })
   const newUuid = uuids(clock)
+  const rules = fetchRules(settings)
+  const webhookLimits = { connectMs: settings.connectTimeout, totalMs: settings.webhookTimeout }
   const parts: WorkerParts = {
     db,
     files,
@@ -132,6 +146,11 @@ export async function openEngine(
     randomBytes,
     owner: member?.owner ?? newUuid(),
     settings: workerSettings(settings, !alone),
+    webhooks: {
+      post: (address, sent, signal) => postGuarded(address, sent, { rules, limits: webhookLimits, signal, clock }),
+      tryMs: webhookLimits.connectMs + webhookLimits.totalMs,
+      signingKey: openSigningKey({ folder, given: settings.signingKey }),
+    },
   }
   return {
     db,
@@ -188,6 +207,17 @@ export const dispatchSettings = (s: Settings): DispatchSettings => ({
   discoverEveryMs: s.discoverEvery,
 })
 
+/** Where what a caller names may lead. */
+export function fetchRules(s: Settings): FetchRules {
+  const hosts = (texts: readonly string[]) => texts.map(parseHostPattern).filter((pattern) => pattern !== null)
+  return { allowHosts: hosts(s.fetchAllow), denyHosts: hosts(s.fetchDeny), allowPorts: s.fetchPorts.map(Number) }
+}
+
+const fetchSettings = (s: Settings): Pick<LineContentParts, 'rules' | 'limits'> => ({
+  rules: fetchRules(s),
+  limits: { maxBytes: s.fetchBytes, totalMs: s.fetchTimeout, stallMs: s.fetchStall, connectMs: s.connectTimeout },
+})
+
 const workerSettings = (s: Settings, fleet: boolean): WorkerParts['settings'] => ({
   leaseMs: s.lease,
   renewMs: s.leaseRenew,
@@ -206,5 +236,6 @@ const workerSettings = (s: Settings, fleet: boolean): WorkerParts['settings'] =>
   suffixes: { output: s.suffixOutput, error: s.suffixError },
   outputFileMs: s.fileExpiry,
   keepBatchesMs: s.keepBatches,
+  keepAuditMs: s.auditKeep,
   fleet,
 })

@@ -36,6 +36,13 @@ for (const own of [
   'format',
   'code',
   'status',
+  'name',
+  'right',
+  'operator',
+  'expires',
+  'rate',
+  'event',
+  'dry-run',
 ])
   flags.add(`--${own}`)
 const others = ['big', '10gb', 'fleet', 'seeds', 'seed', 'bug', 'bugs', 'minutes', 'now']
@@ -57,6 +64,7 @@ test('every variable that they name is read', () => {
     'NIGHTSHIFT_API_KEY',
     'NIGHTSHIFT_BACKEND',
     'NIGHTSHIFT_BACKEND_KEY',
+    'NIGHTSHIFT_SIGNING_KEY',
   ])
   for (const test of files('test', /\.ts$/).concat(files('src', /\.test\.ts$/)))
     for (const [name] of read(test).matchAll(/NIGHTSHIFT_[A-Z0-9_]+/g)) known.add(name)

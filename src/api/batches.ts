@@ -2,16 +2,31 @@ import type { FastifyInstance } from 'fastify'
 import type { Caller } from '../auth/caller.ts'
 import { isAddress, locate } from '../domain/address.ts'
 import { windowMs } from '../domain/batch.ts'
+import { isAudio } from '../domain/endpoints.ts'
 import { badAddress, cannotCancel, invalidValue, noSuchAfter, noSuchBatch } from '../domain/errors.ts'
 import { isUuid, parseBatchId, type BatchId } from '../domain/ids.ts'
-import { batchWire, listWire } from '../domain/wire.ts'
+import { inputNeeds } from '../domain/rights.ts'
+import { listWire } from '../domain/wire.ts'
 import { cancelBatch, findBatch, findBatches, listBatches } from '../store/batches.ts'
 import { gatherReads } from '../store/gather.ts'
 import { listGrants } from '../store/buckets.ts'
+import { checkRights, does } from './allowed.ts'
+import { makeDryRuns } from './dry-run.ts'
+import { batchView } from './batch-view.ts'
 import { createOnce, tellCreated } from './create-once.ts'
 import type { ApiParts } from './parts.ts'
 import { parseLimit, type PageQuery } from './query.ts'
-import { batch, createBatchBody, idParams, listOf, pageQuery, type CreateBatchBody } from './schemas.ts'
+import {
+  batch,
+  idParams,
+  listOf,
+  offeredBatchBody,
+  batchesQuery,
+  createdOrDry,
+  createQuery,
+  type CreateBatchBody,
+  type CreateQuery,
+} from './schemas.ts'
 
 const getsAtOnce = 50
 
@@ -19,42 +34,60 @@ export function batchRoutes(app: FastifyInstance, parts: ApiParts): void {
   const { db, events } = parts
   const findTogether = gatherReads(db, findBatches, getsAtOnce)
 
-  app.post<{ Body: CreateBatchBody }>(
+  const dryRunOf = makeDryRuns(parts)
+
+  app.post<{ Body: CreateBatchBody; Querystring: CreateQuery }>(
     '/batches',
-    { schema: { summary: 'Create a batch', body: createBatchBody, response: { 200: batch } } },
+    {
+      config: does('batches.create'),
+      schema: {
+        summary: 'Create a batch',
+        body: offeredBatchBody(parts.limits),
+        querystring: createQuery,
+        response: { 200: createdOrDry },
+      },
+    },
     async (request, reply) => {
       const { caller, body } = request
       checkCreate(parts, body)
+      checkRights(request, inputNeeds({ isObject: isAddress(body.input_file_id), isAudio: isAudio(body.endpoint) }))
       await checkInput(parts, caller, body.input_file_id)
+      if (request.query.dry_run === 'true') return dryRunOf(request)
       return tellCreated(parts, caller, await createOnce(parts, request, reply))
     },
   )
 
   app.get<{ Querystring: PageQuery }>(
     '/batches',
-    { schema: { summary: 'List batches, newest first', querystring: pageQuery, response: { 200: listOf(batch) } } },
+    {
+      config: does('batches.list'),
+      schema: { summary: 'List batches, newest first', querystring: batchesQuery, response: { 200: listOf(batch) } },
+    },
     async (request) => {
       const { projectId } = request.caller
       const limit = parseLimit(request.query.limit, { most: 100, otherwise: 20 })
       const after = request.query.after === undefined ? null : await existing(parts, request.caller, request.query.after)
       const found = await listBatches(db, projectId, after, limit + 1)
-      return listWire(found.slice(0, limit).map(batchWire), found.length > limit)
+      return listWire(
+        found.slice(0, limit).map((one) => batchView(parts, one)),
+        found.length > limit,
+      )
     },
   )
 
   app.get<{ Params: { id: string } }>(
     '/batches/:id',
-    { schema: { summary: 'Get a batch', params: idParams, response: { 200: batch } } },
+    { config: does('batches.get'), schema: { summary: 'Get a batch', params: idParams, response: { 200: batch } } },
     async (request) => {
       const found = await findTogether({ projectId: request.caller.projectId, id: parseBatchId(request.params.id) })
       if (!found) throw noSuchBatch(request.params.id)
-      return batchWire(found)
+      return batchView(parts, found)
     },
   )
 
   app.post<{ Params: { id: string } }>(
     '/batches/:id/cancel',
-    { schema: { summary: 'Cancel a batch', params: idParams, response: { 200: batch } } },
+    { config: does('batches.cancel'), schema: { summary: 'Cancel a batch', params: idParams, response: { 200: batch } } },
     async (request) => {
       const { projectId } = request.caller
       const id = parseBatchId(request.params.id)
@@ -66,7 +99,7 @@ export function batchRoutes(app: FastifyInstance, parts: ApiParts): void {
       const found = await findBatch(db, projectId, id)
       if (!found) throw noSuchBatch(request.params.id)
       if (found.status !== 'cancelling' && found.status !== 'cancelled') throw cannotCancel(found.status)
-      return batchWire(found)
+      return batchView(parts, found)
     },
   )
 }

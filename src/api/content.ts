@@ -1,6 +1,9 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { isAddress } from '../domain/address.ts'
 import { ApiError, noSuchFile } from '../domain/errors.ts'
+import { contentNeeds } from '../domain/rights.ts'
+import { checkRights } from './allowed.ts'
 import { cannotBeRead, findContent } from './find-content.ts'
 import type { ApiParts } from './parts.ts'
 import { sendBytes } from './send-bytes.ts'
@@ -11,8 +14,12 @@ export async function sendContent(
   reply: FastifyReply,
   id: string,
 ): Promise<FastifyReply> {
+  checkRights(request, [
+    contentNeeds(isAddress(id) ? 'object' : request.caller.rights.has('results:read') ? 'results' : 'upload'),
+  ]) // NOTE: before it is looked for
   const content = await findContent(parts, request.caller.projectId, id)
   if (!content) throw noSuchFile(id)
+  checkRights(request, [contentNeeds(content.kind)])
   const range = request.method === 'GET' ? rangeOf(request.headers.range, content.bytes) : null
   if (range === 'outside')
     throw new ApiError(416, null, `The range is outside of the file, which has ${content.bytes} bytes.`, null, {

@@ -3,11 +3,12 @@ import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../auth/caller.ts'
 import { windowMs, type Batch } from '../domain/batch.ts'
-import { clientGone, idempotencyMismatch } from '../domain/errors.ts'
+import { clientGone, idempotencyMismatch, overQuota } from '../domain/errors.ts'
 import type { BatchId } from '../domain/ids.ts'
-import { batchWire } from '../domain/wire.ts'
+import { amountOf } from '../domain/quota.ts'
 import { findBatch, type NewBatch } from '../store/batches.ts'
 import { bodyMark, markAnswered } from '../store/creates.ts'
+import { batchView, type BatchView } from './batch-view.ts'
 import type { ApiParts } from './parts.ts'
 import type { CreateBatchBody } from './schemas.ts'
 
@@ -43,7 +44,7 @@ export async function makeOnce(
   bodyKey: string | null,
   creation: Creation,
 ): Promise<Created> {
-  const { clock, newUuid, createTogether } = parts
+  const { clock, newUuid, createTogether, quotas } = parts
   const { caller } = request
   const bodyHash = hashOf(meaningOf(caller, creation))
   const byBody = `body:${bodyHash}`
@@ -51,6 +52,8 @@ export async function makeOnce(
   const byKey = key === undefined ? null : `key:${hashOf(key)}`
   const isRepeat = Number(request.headers['x-stainless-retry-count'] ?? 0) > 0
   if (await isGone(request)) throw clientGone()
+  const spent = await quotas.overSpending(caller.projectId)
+  const openAtMost = spent ? 0 : amountOf(await quotas.of(caller.projectId), 'open_batches')
 
   const now = clock.now()
   const batch = {
@@ -61,7 +64,8 @@ export async function makeOnce(
     createdAt: now,
     expiresAt: now + (windowMs(creation.completionWindow) ?? 0),
   }
-  const answer = await createTogether({ batch, bodyHash, byKey, byBody, isRepeat })
+  const answer = await createTogether({ batch, bodyHash, byKey, byBody, isRepeat, openAtMost })
+  if (answer.kind === 'full') throw spent ?? overQuota('open_batches', openAtMost ?? 0, null)
   if (answer.kind === 'mismatch') throw idempotencyMismatch()
   const created = answer.kind === 'made' ? { id: answer.batch.id, made: answer.batch } : { id: answer.id, made: null }
   if (byKey === null) markWhenAnswered(parts, caller, bodyMark(byBody, created.id), reply)
@@ -69,17 +73,14 @@ export async function makeOnce(
 }
 
 /** Tells of a batch if it was made now, and gives it as clients see it. */
-export async function tellCreated(
-  { db, events }: ApiParts,
-  { projectId }: Caller,
-  { id, made }: Created,
-): Promise<ReturnType<typeof batchWire> | null> {
+export async function tellCreated(parts: ApiParts, { projectId }: Caller, { id, made }: Created): Promise<BatchView | null> {
+  const { db, events } = parts
   if (made) {
     events.batchCreated(made)
     db.hint('plan')
   }
   const batch = made ?? (await findBatch(db, projectId, id))
-  return batch && batchWire(batch)
+  return batch && batchView(parts, batch)
 }
 
 /**

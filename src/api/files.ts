@@ -4,10 +4,11 @@ import { isFileId, parseFileId } from '../domain/ids.ts'
 import { fileWire, listWire } from '../domain/wire.ts'
 import { deleteFile, findFile, listFiles } from '../store/files.ts'
 import { announceUpload, dropUpload } from '../store/uploads.ts'
+import { does } from './allowed.ts'
 import { sendContent } from './content.ts'
 import type { ApiParts } from './parts.ts'
 import { parseLimit, parseOrder, type PageQuery } from './query.ts'
-import { deletedFile, file, idParams, listOf, pageQuery } from './schemas.ts'
+import { contentBytes, deletedFile, file, uploadBody, idParams, listOf, filesQuery } from './schemas.ts'
 import { receiveUpload } from './upload.ts'
 
 export function fileRoutes(app: FastifyInstance, parts: ApiParts): void {
@@ -15,13 +16,16 @@ export function fileRoutes(app: FastifyInstance, parts: ApiParts): void {
 
   app.post(
     '/files',
-    { schema: { summary: 'Upload a file', consumes: ['multipart/form-data'], response: { 200: file } } },
+    {
+      config: does('files.upload'),
+      schema: { summary: 'Upload a file', consumes: ['multipart/form-data'], body: uploadBody, response: { 200: file } },
+    },
     async (request) => fileWire(await receiveUpload(parts, request)),
   )
 
   app.get<{ Querystring: PageQuery }>(
     '/files',
-    { schema: { summary: 'List files', querystring: pageQuery, response: { 200: listOf(file) } } },
+    { config: does('files.list'), schema: { summary: 'List files', querystring: filesQuery, response: { 200: listOf(file) } } },
     async (request) => {
       const { projectId } = request.caller
       const { purpose = null, after } = request.query
@@ -40,7 +44,7 @@ export function fileRoutes(app: FastifyInstance, parts: ApiParts): void {
 
   app.get<{ Params: { id: string } }>(
     '/files/:id',
-    { schema: { summary: 'Get a file', params: idParams, response: { 200: file } } },
+    { config: does('files.get'), schema: { summary: 'Get a file', params: idParams, response: { 200: file } } },
     async (request) => {
       const found = await findFile(db, request.caller.projectId, parseFileId(request.params.id))
       if (!found) throw noSuchFile(request.params.id)
@@ -50,7 +54,7 @@ export function fileRoutes(app: FastifyInstance, parts: ApiParts): void {
 
   app.delete<{ Params: { id: string } }>(
     '/files/:id',
-    { schema: { summary: 'Delete a file', params: idParams, response: { 200: deletedFile } } },
+    { config: does('files.delete'), schema: { summary: 'Delete a file', params: idParams, response: { 200: deletedFile } } },
     async (request) => {
       const id = parseFileId(request.params.id)
       const deleted = await db.tx(async (tx) => {
@@ -67,14 +71,25 @@ export function fileRoutes(app: FastifyInstance, parts: ApiParts): void {
 
   app.get<{ Params: { id: string } }>(
     '/files/:id/content',
-    { schema: { summary: 'The bytes of a file, or of an object by its address', params: idParams } },
+    {
+      config: does('files.content'),
+      schema: {
+        summary: 'The bytes of a file, or of an object by its address',
+        params: idParams,
+        response: { 200: contentBytes },
+      },
+    },
     (request, reply) => sendContent(parts, request, reply, request.params.id),
   )
 
   /** An address whose slashes were not escaped. */
-  app.get<{ Params: { '*': string } }>('/files/*', { schema: { hide: true } }, (request, reply) => {
-    const [, address] = /^(.+)\/content$/s.exec(request.params['*']) ?? []
-    if (address === undefined) throw noSuchFile(request.params['*'])
-    return sendContent(parts, request, reply, address.replace(/^(s3|https?):\/(?!\/)/, '$1://'))
-  })
+  app.get<{ Params: { '*': string } }>(
+    '/files/*',
+    { config: does('files.content'), schema: { hide: true } },
+    (request, reply) => {
+      const [, address] = /^(.+)\/content$/s.exec(request.params['*']) ?? []
+      if (address === undefined) throw noSuchFile(request.params['*'])
+      return sendContent(parts, request, reply, address.replace(/^(s3|https?):\/(?!\/)/, '$1://'))
+    },
+  )
 }

@@ -3,12 +3,15 @@ import { BucketDenied, ObjectChanged, ObjectMissing } from '../blobs/bucket.ts'
 import { openBucket } from '../blobs/open.ts'
 import { isAddress, locate } from '../domain/address.ts'
 import { isFileId, type ProjectId } from '../domain/ids.ts'
+import type { ContentKind } from '../domain/rights.ts'
+import { resultsPurpose } from '../domain/wire.ts'
 import { listGrants } from '../store/buckets.ts'
 import { findFile } from '../store/files.ts'
 import type { ApiParts } from './parts.ts'
 
 /** Bytes that can be streamed from anywhere within. */
 export interface Content {
+  readonly kind: ContentKind
   readonly filename: string
   readonly bytes: number
   /** Of an object: changes whenever its bytes do. */
@@ -23,7 +26,8 @@ export async function findContent({ db, files }: ApiParts, projectId: ProjectId,
     const file = isFileId(id) ? await findFile(db, projectId, id) : null
     const bytes = file && (await files.head(file.blob))
     if (!file || bytes === null) return null
-    return { filename: file.filename, bytes: file.bytes, tag: null, read: (range) => files.read(file.blob, range) }
+    const kind = file.purpose === resultsPurpose ? 'results' : 'upload'
+    return { kind, filename: file.filename, bytes: file.bytes, tag: null, read: (range) => files.read(file.blob, range) }
   }
   const located = locate(id, await listGrants(db, projectId))
   if (!located) return null
@@ -34,6 +38,7 @@ export async function findContent({ db, files }: ApiParts, projectId: ProjectId,
   })
   return (
     seen && {
+      kind: 'object',
       filename: located.key.slice(located.key.lastIndexOf('/') + 1),
       bytes: seen.bytes,
       tag: seen.tag,

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { ApiError } from '../domain/errors.ts'
 import { listModels } from '../store/models.ts'
+import { does } from './allowed.ts'
 import type { ApiParts } from './parts.ts'
 import { idParams, listOf, model } from './schemas.ts'
 
@@ -13,14 +14,18 @@ const modelWire = (m: { model: string; seenAt: number }) => ({
 
 /** What the backends said they have: the API asks the database, never them. */
 export function modelRoutes(app: FastifyInstance, { db }: ApiParts): void {
-  app.get('/models', { schema: { summary: 'List models', response: { 200: listOf(model) } } }, async () => ({
-    object: 'list',
-    data: (await listModels(db)).map(modelWire),
-  }))
+  app.get(
+    '/models',
+    { config: does('models.list'), schema: { summary: 'List models', response: { 200: listOf(model) } } },
+    async () => ({
+      object: 'list',
+      data: (await listModels(db)).map(modelWire),
+    }),
+  )
 
   app.get<{ Params: { id: string } }>(
     '/models/:id',
-    { schema: { summary: 'Get a model', params: idParams, response: { 200: model } } },
+    { config: does('models.get'), schema: { summary: 'Get a model', params: idParams, response: { 200: model } } },
     async (request) => {
       const found = (await listModels(db)).find((m) => m.model === request.params.id)
       if (!found)

@@ -1,10 +1,16 @@
 import type { Blobs } from '../blobs/blobs.ts'
-import type { Caller } from '../auth/caller.ts'
+import type { FetchRules } from '../domain/fetch-rules.ts'
+import type { DryRun } from '../domain/dry-run.ts'
+import type { ProjectId } from '../domain/ids.ts'
+import type { RateLimits } from '../domain/rate.ts'
+import type { PriceList } from '../domain/price.ts'
 import type { Events } from '../events.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Metrics } from '../kit/metrics.ts'
 import type { CreateAnswer, CreateAsk } from '../store/create-batches.ts'
 import type { Db } from '../store/db.ts'
+import type { KnownQuotas } from './known-quotas.ts'
+import type { Serving } from './serving.ts'
 
 /** What the API is given. */
 export interface ApiParts {
@@ -22,10 +28,23 @@ export interface ApiParts {
   /** Reasons why it cannot serve right now; empty when it can. */
   readonly readiness: () => Promise<readonly string[]>
   readonly limits: ApiLimits
+  readonly serving: Serving
+  /** Plans a file, and keeps nothing. */
+  readonly dryRun: (ask: { projectId: ProjectId; input: string; endpoint: string }, signal: AbortSignal) => Promise<DryRun>
+  readonly prices: PriceList
+  readonly quotas: KnownQuotas
+  /** null: this server has no signing key that all its processes know. */
+  readonly webhooks: { readonly rules: FetchRules; readonly signingKey: () => Promise<Uint8Array> } | null
   readonly version: string
+  /** The data folder, where each project gets a bucket folder of its own. */
+  readonly folder: string
 }
 
 export interface ApiLimits {
+  /** How often a key that has no limits of its own may do things. */
+  readonly rates: RateLimits
+  /** How long it is kept who did what; 0: nothing is written down. */
+  readonly auditMs: number
   readonly maxFileBytes: number
   /** How long the sender of an upload, or the reader of a download, may stand still. */
   readonly idleMs: number
@@ -35,10 +54,4 @@ export interface ApiLimits {
   readonly windows: readonly string[]
   /** How long uploads and output files are kept. */
   readonly fileMs: number
-}
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    caller: Caller
-  }
 }

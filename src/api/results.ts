@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { noSuchBatch } from '../domain/errors.ts'
 import { parseBatchId } from '../domain/ids.ts'
 import { formatCursor } from '../domain/result-cursor.ts'
+import { does } from './allowed.ts'
 import type { ApiParts } from './parts.ts'
 import { parseLimit } from './query.ts'
 import { nextPage, positionIn } from './result-pages.ts'
@@ -22,6 +23,7 @@ export function resultRoutes(app: FastifyInstance, parts: ApiParts): void {
   app.get<{ Params: { id: string }; Querystring: ResultsQuery }>(
     '/batches/:id/results',
     {
+      config: does('results.read'),
       schema: {
         summary: 'Read the results that a batch has so far, page by page; each line is in one page',
         params: idParams,

@@ -1,27 +1,42 @@
-import { Type, type Static } from '@sinclair/typebox'
+import { Type, type Static, type TSchema } from '@sinclair/typebox'
+import { described } from './openapi.ts'
 
 /** One schema checks a request, is its type here, and stands in /openapi.json. */
 const secondsKept = Type.Integer({ minimum: 3600, maximum: 2_592_000 })
 const expiry = Type.Object({ anchor: Type.Literal('created_at'), seconds: secondsKept })
 
+/** Pairs of metadata (contract 3.1). */
+export const mostMetadata = 16
+
 export const createBatchBody = Type.Object({
   input_file_id: Type.String({
     description: "The id of an uploaded file ('file-...') or the address of an object: s3://bucket/key, https://bucket.host/key",
+    [described]: { type: 'string', pattern: '^(file-[A-Za-z0-9_-]{1,100}|(s3|https?)://.+)$' },
   }),
   endpoint: Type.String({ description: 'Every line of the file must name it as its url' }),
-  completion_window: Type.String({ description: '24h, or what the operator allows besides' }),
+  completion_window: Type.String(),
   metadata: Type.Optional(
     Type.Union([
       Type.Null(),
       Type.Object(
         {},
-        { maxProperties: 16, propertyNames: { maxLength: 64 }, additionalProperties: Type.String({ maxLength: 512 }) },
+        { maxProperties: mostMetadata, propertyNames: { maxLength: 64 }, additionalProperties: Type.String({ maxLength: 512 }) },
       ),
     ]),
   ),
   output_expires_after: Type.Optional(Type.Union([Type.Null(), expiry])),
   idempotency_key: Type.Optional(Type.Union([Type.Null(), Type.String({ minLength: 1, maxLength: 255 })])),
 })
+/** As this server offers it. */
+export function offeredBatchBody({ endpoints, windows }: { endpoints: readonly string[]; windows: readonly string[] }) {
+  const { endpoint, completion_window: window } = createBatchBody.properties
+  const oneOf = (values: readonly string[]) => ({ [described]: { type: 'string', enum: values } })
+  return Type.Object({
+    ...createBatchBody.properties,
+    endpoint: Type.String({ ...endpoint, ...oneOf(endpoints) }),
+    completion_window: Type.String({ ...window, ...oneOf(windows) }),
+  })
+}
 export type CreateBatchBody = Static<typeof createBatchBody> & { metadata?: Record<string, string> | null }
 
 export const retryBody = Type.Union([
@@ -66,6 +81,8 @@ export const usage = Type.Object({
   total_tokens: count,
 })
 
+const cost = Type.Object({ value: Type.Number(), currency: Type.String() })
+
 export const batch = Type.Object({
   id: Type.String(),
   object: Type.Literal('batch'),
@@ -102,7 +119,31 @@ export const batch = Type.Object({
   request_counts: Type.Object({ total: count, completed: count, failed: count }),
   usage,
   metadata: Type.Union([Type.Null(), Type.Record(Type.String(), Type.String())]),
+  at_risk: Type.Optional(Type.Literal(true, { description: 'it would miss its window at the present pace' })),
+  cost: Type.Optional(Type.Union([cost, Type.Null()])),
 })
+
+const orNull = <T extends TSchema>(of: T) => Type.Union([of, Type.Null()])
+const dryRun = Type.Object({
+  object: Type.Literal('batch.dry_run'),
+  valid: Type.Boolean(),
+  errors: batch.properties.errors,
+  model: nullable(Type.String()),
+  lines: orNull(count),
+  bytes: orNull(count),
+  estimated_tokens: orNull(Type.Object({ input: count, output: count, total: count })),
+  estimated_cost: orNull(cost),
+  expected_seconds: orNull(count),
+})
+export const createdOrDry = Type.Union([batch, dryRun])
+export const createQuery = Type.Object({
+  dry_run: Type.Optional(
+    Type.Union([Type.Literal('true'), Type.Literal('false')], {
+      description: 'true: the file is checked and nothing is made; the answer says what would come of it',
+    }),
+  ),
+})
+export type CreateQuery = Static<typeof createQuery>
 
 export const file = Type.Object({
   id: Type.String(),
@@ -124,7 +165,7 @@ export const model = Type.Object({
 })
 export const deletedFile = Type.Object({ id: Type.String(), object: Type.Literal('file'), deleted: Type.Boolean() })
 
-export const listOf = (of: typeof batch | typeof file | typeof model) =>
+export const listOf = <T extends TSchema>(of: T) =>
   Type.Object({
     object: Type.Literal('list'),
     data: Type.Array(of),
@@ -134,15 +175,33 @@ export const listOf = (of: typeof batch | typeof file | typeof model) =>
   })
 
 /** Query strings come as text and are read by `query.ts`, which says what is wrong in the contract's words; here they are described. */
-export const pageQuery = Type.Object({
-  after: Type.Optional(Type.String({ description: 'the last id of the page before' })),
-  limit: Type.Optional(Type.String()),
-  order: Type.Optional(Type.String()),
+export const whole = (maximum: number) => ({ [described]: { type: 'integer', minimum: 1, maximum } })
+const day = { [described]: { type: 'string', format: 'date' } }
+export const after = Type.Optional(Type.String({ description: 'the last id of the page before' }))
+export const batchesQuery = Type.Object({ after, limit: Type.Optional(Type.String(whole(100))) })
+export const filesQuery = Type.Object({
+  after,
+  limit: Type.Optional(Type.String(whole(10_000))),
+  order: Type.Optional(Type.String({ [described]: { type: 'string', enum: ['asc', 'desc'] } })),
   purpose: Type.Optional(Type.String()),
+})
+export const uploadPurposes = ['assistants', 'batch', 'fine-tune', 'vision', 'user_data', 'evals']
+/** Read as it comes in (`upload.ts`). */
+export const uploadBody = Type.Unsafe<unknown>({
+  [described]: {
+    type: 'object',
+    required: ['file', 'purpose'],
+    properties: {
+      file: { type: 'string', format: 'binary' },
+      purpose: { type: 'string', enum: uploadPurposes },
+      'expires_after[anchor]': { type: 'string', enum: ['created_at'] },
+      'expires_after[seconds]': { type: 'integer', minimum: 3600, maximum: 2_592_000 },
+    },
+  },
 })
 export const resultsQuery = Type.Object({
   after: Type.Optional(Type.String({ description: 'the x-next-after of the page before; without it, from the first line on' })),
-  max_bytes: Type.Optional(Type.String({ description: 'about how long a page may be; default 4194304, at most 67108864' })),
+  max_bytes: Type.Optional(Type.String({ description: 'about how long a page may be; default 4194304', ...whole(67_108_864) })),
 })
 export const resultLines = {
   description: 'Lines as they will stand in the output and error files',
@@ -152,4 +211,78 @@ export const resultLines = {
   },
   content: { 'application/x-ndjson': { schema: Type.String() } },
 }
+export const contentBytes = {
+  description: 'The bytes; a range of them with 206',
+  content: { 'application/octet-stream': { schema: Type.String({ format: 'binary' }) } },
+}
+/** OpenAI's kinds of usage. */
+export const kindParams = Type.Object({ kind: Type.String() })
 export const idParams = Type.Object({ id: Type.String() })
+
+export const usageQuery = Type.Object({
+  start: Type.Optional(Type.String({ description: 'first day, such as 2026-11-01 (UTC); default 30 days', ...day })),
+  end: Type.Optional(Type.String({ description: 'last day, included; default today', ...day })),
+  group_by: Type.Optional(
+    Type.String({
+      description: 'date, model, api_key_id, endpoint, separated by commas; default date,model',
+      [described]: { type: 'string', pattern: '^((date|model|api_key_id|endpoint)(,(date|model|api_key_id|endpoint))*)?$' },
+    }),
+  ),
+})
+export type UsageQuery = Static<typeof usageQuery>
+
+export const usageList = Type.Object({
+  object: Type.Literal('list'),
+  start: Type.String(),
+  end: Type.String(),
+  data: Type.Array(
+    Type.Object({
+      object: Type.Literal('usage'),
+      date: Type.Optional(Type.String()),
+      api_key_id: Type.Optional(Type.String()),
+      model: Type.Optional(Type.String()),
+      endpoint: Type.Optional(Type.String()),
+      batches: count,
+      requests: Type.Object({ completed: count, failed: count }),
+      input_tokens: count,
+      input_cached_tokens: count,
+      output_tokens: count,
+      total_tokens: count,
+      seconds: Type.Number(),
+      cost: Type.Optional(Type.Union([cost, Type.Null()])),
+    }),
+  ),
+})
+
+const groups = ['model', 'api_key_id', 'project_id']
+const oneOrMore = Type.Optional(
+  Type.Unsafe<string | string[]>({
+    anyOf: [Type.String(), Type.Array(Type.String())],
+    [described]: { type: 'array', items: { type: 'string', enum: groups } },
+  }),
+)
+const seconds = { [described]: { type: 'integer', minimum: 0, maximum: 253_402_300_799 } }
+export const bucketQuery = Type.Object({
+  start_time: Type.String({ description: 'seconds since 1970', ...seconds }),
+  end_time: Type.Optional(Type.String(seconds)),
+  bucket_width: Type.Optional(Type.String({ [described]: { type: 'string', enum: ['1d'] } })),
+  group_by: oneOrMore,
+  'group_by[]': oneOrMore,
+  limit: Type.Optional(Type.String(whole(31))),
+  page: Type.Optional(Type.String(seconds)),
+})
+export type BucketQuery = Static<typeof bucketQuery>
+
+export const bucketPage = Type.Object({
+  object: Type.Literal('page'),
+  data: Type.Array(
+    Type.Object({
+      object: Type.Literal('bucket'),
+      start_time: Type.Integer(),
+      end_time: Type.Integer(),
+      results: Type.Array(Type.Record(Type.String(), Type.Unknown())),
+    }),
+  ),
+  has_more: Type.Boolean(),
+  next_page: Type.Union([Type.String(), Type.Null()]),
+})

@@ -3,38 +3,72 @@ import multipart from '@fastify/multipart'
 import swagger from '@fastify/swagger'
 import { fastify, type FastifyInstance, type FastifyReply } from 'fastify'
 import { makeWhoCalls, type Caller } from '../auth/caller.ts'
-import { ApiError, badJson, errorBody, noSuchRoute } from '../domain/errors.ts'
+import { ApiError, badJson, errorBody } from '../domain/errors.ts'
+import { adminRoutes } from './admin.ts'
+import { guardRoutes } from './allowed.ts'
+import { auditListRoutes } from './audit-list.ts'
+import { auditRoutes, makeAuditor } from './audit.ts'
 import { batchRoutes } from './batches.ts'
 import { failureOf } from './failures.ts'
 import { fileRoutes } from './files.ts'
+import { knowQuotas } from './known-quotas.ts'
 import { modelRoutes } from './models.ts'
 import { operationRoutes } from './operations.ts'
+import { described, securitySchemes, shownSchema } from './openapi.ts'
 import type { ApiParts } from './parts.ts'
+import { quotaRoutes } from './quotas.ts'
 import { resultRoutes } from './results.ts'
 import { retryRoutes } from './retry.ts'
+import { makeThrottle } from './rates.ts'
+import { refuseUnknown } from './routes.ts'
+import { limitConnections, safeHeaders, serverOptions } from './serving.ts'
+import { usageBucketRoutes } from './usage-buckets.ts'
+import { usageRoutes } from './usage.ts'
+import { webhookRoutes } from './webhooks.ts'
 
 const bodyBytes = 1024 * 1024
+/** What ends a connection before there is a request. */
+const unread: Readonly<Record<string, readonly [number, string]>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout'],
+  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large'],
+}
 
 /** The HTTP API: the same handlers under `/v1` and `/{project_id}/v1` (D1); every answer has its request id, every error its envelope. */
-export async function makeApi(parts: ApiParts): Promise<FastifyInstance> {
+export async function makeApi(given: Omit<ApiParts, 'quotas'>): Promise<FastifyInstance> {
+  const parts: ApiParts = { ...given, quotas: knowQuotas(given) }
   const { clock, events, randomBytes } = parts
   const newId = () => `req_${Buffer.from(randomBytes(16)).toString('hex')}`
-  const app = fastify({
+  const safe = safeHeaders(parts.serving)
+  const app: FastifyInstance = fastify({
     logger: false,
     bodyLimit: bodyBytes,
     requestTimeout: 0, // NOTE: a big upload takes its time; what ends it is standing still (stalls.ts)
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 8192, ignoreTrailingSlash: true },
     genReqId: newId,
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false, verbose: true } },
-    http: { requireHostHeader: false }, // NOTE: Node would refuse without envelope and request id
+    trustProxy: [...parts.serving.proxies],
+    ajv: {
+      customOptions: {
+        coerceTypes: false,
+        removeAdditional: false,
+        useDefaults: false,
+        allErrors: false,
+        verbose: true,
+        keywords: [described],
+      },
+    },
+    ...serverOptions(parts.serving),
     frameworkErrors(error, request, reply) {
       const plain = reply as unknown as FastifyReply // NOTE: typed for a route, and there is none yet
       const { answer } = failureOf(error)
-      void plain.header('x-request-id', request.id).code(answer.status).send(errorBody(answer))
+      void plain
+        .headers({ ...safe, 'x-request-id': request.id })
+        .code(answer.status)
+        .send(errorBody(answer))
     },
     clientErrorHandler(error, socket) {
-      if (!socket.writable) return
+      if (!socket.writable || /^ERR_(SSL|TLS)_/.test(error.code ?? '')) return void socket.destroy() // NOTE: a handshake that failed, or takes too long, ends here and nowhere else
+      const [status, words] = unread[error.code ?? ''] ?? [400, 'Bad Request']
       const body = JSON.stringify({
         error: {
           message: `The request could not be read: ${error.code ?? 'bad request'}.`,
@@ -44,15 +78,17 @@ export async function makeApi(parts: ApiParts): Promise<FastifyInstance> {
         },
       })
       socket.end(
-        `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nx-request-id: ${newId()}\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+        `HTTP/1.1 ${status} ${words}\r\ncontent-type: application/json\r\nx-request-id: ${newId()}\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
       )
     },
   })
+  limitConnections(app, parts.serving)
   app.server.on('checkExpectation', (_, response: ServerResponse) => {
     const body = JSON.stringify(errorBody(new ApiError(417, null, "This server knows no expectation but '100-continue'.")))
     const headers = { 'content-type': 'application/json', 'x-request-id': newId() }
     response.writeHead(417, headers).end(body)
   })
+  app.decorateRequest('made', null)
   app.decorateRequest('caller', null as unknown as Caller)
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
   app.removeAllContentTypeParsers()
@@ -68,12 +104,15 @@ export async function makeApi(parts: ApiParts): Promise<FastifyInstance> {
   await app.register(swagger, {
     openapi: {
       info: { title: 'Nightshift', description: 'A Batch API, compatible with Scaleway and OpenAI.', version: parts.version },
+      components: { securitySchemes },
     },
+    transform: ({ schema, url }) => ({ schema: shownSchema(schema), url }),
   })
 
   app.addHook('onRequest', async (request, reply) => {
-    void reply.header('x-request-id', request.id)
+    void reply.headers({ ...safe, 'x-request-id': request.id })
   })
+  refuseUnknown(app)
   app.addHook('onResponse', async (request, reply) => {
     events.requestEnded({
       method: request.method,
@@ -91,23 +130,26 @@ export async function makeApi(parts: ApiParts): Promise<FastifyInstance> {
       .headers({ ...answer.headers })
       .send(errorBody(answer))
   })
-  app.setNotFoundHandler((request, reply) =>
-    reply.code(404).send(errorBody(noSuchRoute(request.method, request.url.split('?')[0] ?? ''))),
-  )
-
   const whoCalls = makeWhoCalls({ db: parts.db, clock })
+  const auditor = parts.limits.auditMs > 0 ? makeAuditor(parts) : null
+  if (auditor) app.addHook('onClose', () => auditor.end())
+  const throttle = makeThrottle(parts, parts.limits.rates)
   for (const prefix of ['/v1', '/:project_id/v1'])
     await app.register(
       async (routes) => {
-        routes.addHook('onRequest', async (request) => {
-          const { project_id: projectId = null } = request.params as { project_id?: string }
-          request.caller = await whoCalls(request.headers.authorization, projectId)
-        })
+        if (auditor) auditRoutes(routes, auditor)
+        guardRoutes(routes, whoCalls, throttle)
         batchRoutes(routes, parts)
         resultRoutes(routes, parts)
         retryRoutes(routes, parts)
         fileRoutes(routes, parts)
         modelRoutes(routes, parts)
+        usageRoutes(routes, parts)
+        usageBucketRoutes(routes, parts)
+        quotaRoutes(routes, parts)
+        webhookRoutes(routes, parts)
+        adminRoutes(routes, parts)
+        auditListRoutes(routes, parts)
       },
       { prefix },
     )

@@ -9,15 +9,19 @@ import {
   invalidType,
   invalidValue,
   missingParameter,
+  overQuota,
   unavailable,
 } from '../domain/errors.ts'
 import { makeFileId } from '../domain/ids.ts'
+import { amountOf } from '../domain/quota.ts'
 import { insertFile, type StoredFile } from '../store/files.ts'
+import type { Queries } from '../store/db.ts'
+import { holdQuotas, storedBytes } from '../store/quotas.ts'
 import { announceUpload, dropUpload, endUpload, renewUploads } from '../store/uploads.ts'
 import type { ApiParts } from './parts.ts'
 import { endStalledUpload } from './stalls.ts'
+import { uploadPurposes } from './schemas.ts'
 
-const purposes = ['assistants', 'batch', 'fine-tune', 'vision', 'user_data', 'evals']
 const announcedMs = 600_000
 /** A first line longer than this is not looked at here: the plan will. */
 const firstLineBytes = 1024 * 1024
@@ -43,6 +47,9 @@ export async function receiveUpload(parts: ApiParts, request: FastifyRequest): P
   let received: Received | null = null
   let committing = false
   const renewing = setInterval(() => void renewUploads(db, id, announcedMs).catch(() => {}), announcedMs / 4).unref()
+  const quotas = await parts.quotas.of(request.caller.projectId)
+  const maxBytes = Math.min(parts.limits.maxFileBytes, amountOf(quotas, 'file_bytes') ?? Infinity)
+  const storage = amountOf(quotas, 'storage_bytes')
   const moved = endStalledUpload(request.raw, clock, parts.limits.idleMs)
   try {
     for await (const part of request.parts({ limits: { fileSize: Infinity, files: 1, fields: 20, fieldSize: 10_000 } })) {
@@ -52,12 +59,13 @@ export async function receiveUpload(parts: ApiParts, request: FastifyRequest): P
           throw invalid('file', `Unknown file field '${part.fieldname.slice(0, 100)}'. Send one file, in the field 'file'.`)
         filename = basename(part.filename ?? 'upload') || 'upload'
         await announceUpload(db, { blob, owner: id, leaseMs: announcedMs })
-        received = await store(parts, blob, part.file)
+        received = await store(parts, blob, part.file, maxBytes)
       }
     }
-    const file = judge(parts, request, { id, blob, fields, filename, received })
+    const file = judge(parts, request, { id, blob, fields, filename, received }, maxBytes)
     committing = true
     await db.tx(async (tx) => {
+      if (storage !== null) await takeStorage(tx, file, storage)
       await insertFile(tx, file)
       if (!(await endUpload(tx, blob, id))) throw unavailable('The upload stood still for too long. Send the file again.')
     })
@@ -76,7 +84,7 @@ export async function receiveUpload(parts: ApiParts, request: FastifyRequest): P
 }
 
 /** Stores the bytes up to the limit. What comes beyond is read and dropped, so that the client hears why instead of a broken connection. */
-async function store({ files, limits }: ApiParts, blob: string, stream: AsyncIterable<Buffer>): Promise<Received> {
+async function store({ files }: ApiParts, blob: string, stream: AsyncIterable<Buffer>, maxBytes: number): Promise<Received> {
   let bytes = 0
   const first: Buffer[] = []
   let firstBytes = 0
@@ -84,7 +92,7 @@ async function store({ files, limits }: ApiParts, blob: string, stream: AsyncIte
   async function* within(): AsyncGenerator<Buffer> {
     for await (const chunk of stream) {
       bytes += chunk.length
-      if (bytes > limits.maxFileBytes) continue
+      if (bytes > maxBytes) continue
       if (!firstEnded) {
         const end = chunk.indexOf(0x0a)
         const piece = end < 0 ? chunk : chunk.subarray(0, end)
@@ -98,7 +106,7 @@ async function store({ files, limits }: ApiParts, blob: string, stream: AsyncIte
   await files.put(blob, within())
   return {
     bytes,
-    tooLarge: bytes > limits.maxFileBytes,
+    tooLarge: bytes > maxBytes,
     firstLine: firstBytes > firstLineBytes ? Buffer.from('{}') : Buffer.concat(first),
   }
 }
@@ -119,12 +127,13 @@ function judge(
     filename: string | null
     received: Received | null
   },
+  maxBytes: number,
 ): StoredFile {
   const purpose = fields.get('purpose')
   if (!received || filename === null) throw missingParameter('file')
   if (purpose === undefined) throw missingParameter('purpose')
-  if (!purposes.includes(purpose)) throw invalidValue('purpose', purpose.slice(0, 100), purposes)
-  if (received.tooLarge) throw fileTooLarge(limits.maxFileBytes)
+  if (!uploadPurposes.includes(purpose)) throw invalidValue('purpose', purpose.slice(0, 100), uploadPurposes)
+  if (received.tooLarge) throw fileTooLarge(maxBytes)
   if (received.bytes === 0) throw invalidFormat('The file is empty.')
   if (purpose === 'batch') checkBatchFile(filename, received.firstLine)
   const keptMs = expiryOf(fields) ?? (purpose === 'batch' ? limits.fileMs : null)
@@ -140,6 +149,12 @@ function judge(
     expiresAt: keptMs === null ? null : Math.floor(createdAt / 1000) * 1000 + keptMs,
     batchId: null,
   }
+}
+
+/** Nobody else stores a file of this project until the transaction ends. @throws 429 when there is no room for it */
+async function takeStorage(tx: Queries, { projectId, bytes }: StoredFile, most: number): Promise<void> {
+  await holdQuotas(tx, [projectId])
+  if ((await storedBytes(tx, projectId)) + bytes > most) throw overQuota('storage_bytes', most, null)
 }
 
 /** As at OpenAI: no extension is fine, a wrong one is not; of the contents only the first line is looked at, and only whether it is JSON. */

@@ -1,53 +1,93 @@
 import { timingSafeEqual } from 'node:crypto'
-import { missingKey, notAllowed, wrongKey } from '../domain/errors.ts'
+import { expiredKey, missingKey, notAllowed, wrongKey } from '../domain/errors.ts'
 import type { KeyId, ProjectId } from '../domain/ids.ts'
+import type { RateLimits } from '../domain/rate.ts'
+import { rightsOf, type Right } from '../domain/rights.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Db } from '../store/db.ts'
-import { findKeyByHash, type Key } from '../store/keys.ts'
+import { findKeyByHash, noteUse, type Key } from '../store/keys.ts'
 import { hashKey } from './keys.ts'
 
-/** Who calls, and for which project. */
+/** Who calls, for which project, and what they may do in it. */
 export interface Caller {
   readonly keyId: KeyId
   readonly projectId: ProjectId
+  readonly rights: ReadonlySet<Right>
+  /** How often the key may do things; what is not there is as for all. */
+  readonly limits: RateLimits
+}
+
+/** What a request says of itself. */
+export interface Claim {
+  readonly authorization: string | undefined
+  /** The project that the path names, by its id. */
+  readonly path: string | null
+  /** The `OpenAI-Project` header: a project by id or name, which counts when the path names none. One of OpenAI's own (`proj_...`) says nothing here. */
+  readonly header: string | undefined
 }
 
 const cachedMs = 2000
 const cachedAtMost = 10_000
+/** How exact `lastUsedAt` is: a row is not written at each call. */
+const usedMs = 60_000
+
+interface Known {
+  readonly key: Key
+  readonly callers: readonly { readonly name: string; readonly caller: Caller }[]
+  readonly until: number
+}
 
 /**
- * Tells who calls from the `Authorization` header and the project that the path names, if it names one. A key is looked up by its hash and the hashes are compared in
- * constant time; for two seconds it is remembered, so a revoked key works that much longer at most.
- * @throws 401 without a key or with a wrong one; 403, the same bytes, for a project that is another's or does not exist (D1, D13)
+ * Tells who calls. A key is looked up by its hash and the hashes are compared in constant time; for two seconds it is remembered, so a revoked key works that much
+ * longer at most.
+ * @throws 401 without a key, with a wrong one or one whose time is over; 403, the same bytes, for a project that is another's or does not exist (D1, D13)
  */
-export function makeWhoCalls({
-  db,
-  clock,
-}: {
-  db: Db
-  clock: Clock
-}): (authorization: string | undefined, projectId: string | null) => Promise<Caller> {
-  const cache = new Map<string, { readonly key: Key; readonly until: number }>()
+export function makeWhoCalls({ db, clock }: { db: Db; clock: Clock }): (claim: Claim) => Promise<Caller> {
+  const cache = new Map<string, Known>()
 
-  async function keyOf(hash: string): Promise<Key | null> {
+  async function known(hash: string): Promise<Known | null> {
     const cached = cache.get(hash)
-    if (cached && cached.until > clock.monotonic()) return cached.key
+    if (cached && cached.until > clock.monotonic()) return cached
     const key = await findKeyByHash(db, hash)
     if (cache.size >= cachedAtMost) cache.clear()
-    if (key && key.revokedAt === null) cache.set(hash, { key, until: clock.monotonic() + cachedMs })
-    else cache.delete(hash)
-    return key
+    cache.delete(hash)
+    if (!key || key.revokedAt !== null) return null
+    const now = clock.now()
+    if (key.expiresAt !== null && key.expiresAt <= now) throw expiredKey()
+    const found = { key, callers: callersOf(key), until: clock.monotonic() + cachedMs }
+    cache.set(hash, found)
+    if ((key.lastUsedAt ?? 0) < now - usedMs) void noteUse(db, key.id, now, now - usedMs).catch(() => {})
+    return found
   }
 
-  return async (authorization, projectId) => {
+  return async ({ authorization, path, header }) => {
     const secret = secretOf(authorization)
     if (secret === null) throw missingKey()
-    const key = await keyOf(hashKey(secret))
-    if (!key || key.revokedAt !== null) throw wrongKey()
-    if (projectId !== null && !sameText(projectId, key.projectId)) throw notAllowed()
-    return { keyId: key.id, projectId: key.projectId }
+    const found = await known(hashKey(secret))
+    if (!found) throw wrongKey()
+    const { key, callers } = found
+    const named = path ?? (header === undefined || /^(proj[-_]|$)/.test(header) ? null : header)
+    const one = callers.find(({ name, caller }) =>
+      named === null
+        ? caller.projectId === key.projectId
+        : sameText(named, caller.projectId) || (path === null && sameText(named, name)),
+    )
+    if (!one) throw notAllowed()
+    return one.caller
   }
 }
+
+/** One for each project that the key may use. */
+const callersOf = (key: Key): Known['callers'] =>
+  key.access.map(({ projectId, projectName, rights }) => ({
+    name: projectName,
+    caller: {
+      keyId: key.id,
+      projectId,
+      rights: rightsOf(key.isOperator ? [...rights, 'operator'] : rights),
+      limits: key.limits,
+    },
+  }))
 
 /** `Bearer {key}`, or basic authentication with the key as password. */
 function secretOf(authorization: string | undefined): string | null {

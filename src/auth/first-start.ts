@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { conflicting } from '../domain/address.ts'
 import type { BucketPlace, Grant } from '../domain/grant.ts'
 import type { ProjectId } from '../domain/ids.ts'
+import { usualSet } from '../domain/rights.ts'
 import type { Clock } from '../kit/clock.ts'
 import { listGrants, putGrant, replaceSettingsGrants } from '../store/buckets.ts'
 import type { Db } from '../store/db.ts'
@@ -48,6 +49,7 @@ export async function prepareProjects(parts: Parts, settings: Wanted, url: strin
             id: parts.newUuid(),
             projectId: project.id,
             name: 'first',
+            access: [{ projectId: project.id, rights: [usualSet, 'project:admin'] }],
             createdAt: parts.clock.now(),
             randomBytes: parts.randomBytes,
           })
@@ -64,7 +66,7 @@ export async function makeProject(
   name: string,
   isDefault = false,
 ): Promise<Project> {
-  const project: Project = { id: newUuid() as ProjectId, name, isDefault, createdAt: clock.now() }
+  const project: Project = { id: newUuid() as ProjectId, name, isDefault, weight: 1, createdAt: clock.now() }
   const bucket = isDefault ? 'default' : project.id
   const place: BucketPlace = { kind: 'folder', folder: join(folder, 'buckets', bucket) }
   await mkdir(place.folder, { recursive: true })

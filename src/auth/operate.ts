@@ -1,40 +1,159 @@
-/** What the operator's commands do, until there is an admin API. */
-import { randomUUID } from 'node:crypto'
-import type { Grant } from '../domain/grant.ts'
-import { listGrants, type GrantSource } from '../store/buckets.ts'
-import type { Db } from '../store/db.ts'
-import { listKeys, revokeKey, type Key } from '../store/keys.ts'
-import { findProject, listProjects, type Project } from '../store/projects.ts'
+/** What operators and administrators of projects do: the same functions behind the API and behind the commands on the server's machine. */
+import type { Caller } from './caller.ts'
 import { makeProject } from './first-start.ts'
 import { createKey } from './keys.ts'
-import { systemClock } from '../kit/clock.ts'
+import { invalid, keyOfOthers, lacksRight, noSuchKey, noSuchProject, projectNameTaken } from '../domain/errors.ts'
+import { isUuid, type ProjectId } from '../domain/ids.ts'
+import type { RateLimits } from '../domain/rate.ts'
+import type { AuditEntry } from '../domain/audit.ts'
+import { grantable, usualSet } from '../domain/rights.ts'
+import type { Clock } from '../kit/clock.ts'
+import { listAudit } from '../store/audit.ts'
+import { listGrants } from '../store/buckets.ts'
+import type { Db } from '../store/db.ts'
+import { findKey, listKeys, revokeKey, type Key } from '../store/keys.ts'
+import { findProject, listProjects, updateProject, type Project } from '../store/projects.ts'
 
-export const showProjects = (db: Db): Promise<Project[]> => listProjects(db)
-
-/** null: the name is taken. `folder` is the data folder, where the project gets a bucket folder of its own. `default` is what the first start would make. */
-export async function addProject(db: Db, folder: string, name: string): Promise<Project | null> {
-  if (await findProject(db, name)) return null
-  return makeProject({ db, clock: systemClock, newUuid: () => randomUUID() }, folder, name, name === 'default')
+export interface OperateParts {
+  readonly db: Db
+  readonly clock: Clock
+  readonly newUuid: () => string
+  readonly randomBytes: (n: number) => Uint8Array
+  /** The data folder, where each project gets a bucket folder of its own. */
+  readonly folder: string
 }
 
-/** null: there is no such project. */
-export async function showKeys(db: Db, project: string | undefined): Promise<Key[] | null> {
-  if (project === undefined) return listKeys(db, null)
-  const found = await findProject(db, project)
-  return found && listKeys(db, found.id)
+/** The one project that an administrator sees; null: all of them, as operators do. */
+export type Scope = ProjectId | null
+
+/** A key that is to be made. */
+export interface KeyOrder {
+  readonly name: string
+  /** Projects by id or name, the first one is its default. */
+  readonly access: readonly { readonly project: string; readonly rights?: readonly string[] | undefined }[]
+  readonly isOperator: boolean
+  /** Milliseconds. */
+  readonly expiresAt: number | null
+  readonly limits?: RateLimits
 }
 
-/** null: there is no such project. */
-export async function addKey(
-  db: Db,
-  project: string,
-  name: string,
-  randomBytes: (n: number) => Uint8Array,
-): Promise<{ key: Key; secret: string } | null> {
-  const found = await findProject(db, project)
-  return found && createKey(db, { id: randomUUID(), projectId: found.id, name, createdAt: systemClock.now(), randomBytes })
+/** An operator sees all projects, an administrator the one that they call for. */
+export const scopeOf = ({ rights, projectId }: Pick<Caller, 'rights' | 'projectId'>): Scope =>
+  rights.has('operator') ? null : projectId
+
+export const heaviest = 1000
+
+export interface AuditAsk {
+  readonly project?: string
+  /** The id of an entry: those before it. */
+  readonly after?: string
+  readonly limit: number
 }
 
-export const withdrawKey = (db: Db, id: string): Promise<boolean> => revokeKey(db, id, systemClock.now())
+/** Newest first. */
+export async function showAudit(parts: OperateParts, scope: Scope, { project, after, limit }: AuditAsk): Promise<AuditEntry[]> {
+  const one = project === undefined ? scope : (await showProject(parts, scope, project)).id
+  return listAudit(parts.db, one, after ?? null, limit)
+}
 
-export const showBuckets = (db: Db): Promise<(Grant & { readonly source: GrantSource })[]> => listGrants(db, null)
+export async function showProjects({ db }: OperateParts, scope: Scope): Promise<Project[]> {
+  return (await listProjects(db)).filter(({ id }) => scope === null || id === scope)
+}
+
+/** @throws 404, the same bytes, for one that is not there and one that is not the caller's */
+export async function showProject({ db }: OperateParts, scope: Scope, idOrName: string): Promise<Project> {
+  const found = await findProject(db, idOrName)
+  if (!found || (scope !== null && found.id !== scope)) throw noSuchProject(idOrName)
+  return found
+}
+
+/** `default` is what the first start would make. @throws 409 when the name is taken */
+export async function addProject(parts: OperateParts, name: string): Promise<Project> {
+  checkName(name)
+  if (await findProject(parts.db, name)) throw projectNameTaken(name)
+  return makeProject(parts, parts.folder, name, name === 'default')
+}
+
+/** What is not given stays. An administrator may not say how much of the server is theirs. @throws 403, 404, 409 */
+export async function changeProject(
+  parts: OperateParts,
+  scope: Scope,
+  idOrName: string,
+  change: { readonly name?: string | undefined; readonly weight?: number | undefined },
+): Promise<Project> {
+  if (change.name !== undefined) checkName(change.name)
+  const project = await showProject(parts, scope, idOrName)
+  const { name = project.name, weight = project.weight } = change
+  if (change.weight !== undefined && scope !== null) throw lacksRight('operator')
+  if (!Number.isInteger(weight) || weight < 1 || weight > heaviest)
+    throw invalid('weight', `Invalid 'weight': expected a whole number from 1 to ${heaviest}.`)
+  const holder = await findProject(parts.db, name)
+  if (holder && holder.id !== project.id) throw projectNameTaken(name)
+  await updateProject(parts.db, { id: project.id, name, weight })
+  return { ...project, name, weight }
+}
+
+/** An id, or what OpenAI's clients send for projects of their own, would be taken for something else in the `OpenAI-Project` header. */
+function checkName(name: string): void {
+  if (isUuid(name) || /^proj[-_]/.test(name)) throw invalid('name', "Invalid 'name': it looks like the id of a project.")
+  if (!/^[^\s\p{C}](?:[^\p{C}]{0,62}[^\s\p{C}])?$/u.test(name))
+    throw invalid(
+      'name',
+      "Invalid 'name': expected 1 to 64 characters, none of them a control character, without space at its ends.",
+    )
+}
+
+export async function showKeys(parts: OperateParts, scope: Scope, project: string | undefined): Promise<Key[]> {
+  const one = project === undefined ? scope : (await showProject(parts, scope, project)).id
+  return (await listKeys(parts.db, one)).map((key) => within(scope, key))
+}
+
+/** What an administrator sees of a key that is for other projects too. */
+const within = (scope: Scope, key: Key): Key => ({
+  ...key,
+  access: key.access.filter(({ projectId }) => scope === null || projectId === scope),
+})
+
+/** The secret is in the answer and nowhere else. @throws 404 for a project that is not the caller's, 400 for rights that cannot be given */
+export async function addKey(parts: OperateParts, scope: Scope, order: KeyOrder): Promise<{ key: Key; secret: string }> {
+  const { db, clock, newUuid, randomBytes } = parts
+  const access: { projectId: ProjectId; rights: readonly string[] }[] = []
+  for (const [i, { project, rights = [usualSet] }] of order.access.entries()) {
+    const { id: projectId } = await showProject(parts, scope, project)
+    if (access.some((a) => a.projectId === projectId)) throw invalid(`access[${i}]`, `Project '${project}' stands there twice.`)
+    const unknown = rights.find((right) => !grantable.includes(right))
+    if (unknown !== undefined)
+      throw invalid(`access[${i}].rights`, `There is no right '${unknown}'. Rights that can be given: ${grantable.join(', ')}.`)
+    access.push({ projectId, rights: [...new Set(rights)] })
+  }
+  const [first] = access
+  if (!first) throw invalid('access', "Invalid 'access': a key is for at least one project.")
+  if (order.isOperator && scope !== null) throw invalid('operator', 'Only an operator can make the key of an operator.')
+  if (order.expiresAt !== null && order.expiresAt <= clock.now())
+    throw invalid('expires_at', "Invalid 'expires_at': that time is over. It is in seconds since 1970.")
+  const { name, isOperator, expiresAt, limits = {} } = order
+  const made = await createKey(db, {
+    id: newUuid(),
+    projectId: first.projectId,
+    name,
+    createdAt: clock.now(),
+    randomBytes,
+    access,
+    isOperator,
+    expiresAt,
+    limits,
+  })
+  const key = await findKey(db, made.id)
+  if (!key) throw new Error('a key that was made is not there')
+  return { key: within(scope, key), secret: made.secret }
+}
+
+/** @throws 404 for a key that is not there, not the caller's, or was revoked before; 409 for one that is for other projects too */
+export async function withdrawKey({ db, clock }: OperateParts, scope: Scope, id: string): Promise<void> {
+  const key = await findKey(db, id)
+  if (!key || (scope !== null && within(scope, key).access.length === 0)) throw noSuchKey(id)
+  if (scope !== null && (key.isOperator || within(scope, key).access.length < key.access.length)) throw keyOfOthers()
+  if (!(await revokeKey(db, id, clock.now()))) throw noSuchKey(id)
+}
+
+export const showBuckets = ({ db }: Pick<OperateParts, 'db'>, scope: Scope) => listGrants(db, scope)

@@ -26,17 +26,18 @@ export async function checkOne(t: Terminal, settings: Settings, given: Settings)
   if (!asked) throw new Failure('Give the address of a backend, such as http://127.0.0.1:8000.', exit.usage)
   const backend = settings.backends.find(({ url }) => url === asked.url) ?? asked
   const found = await askBackend(backend)
-  t.out(t.json ? `${JSON.stringify(found, null, 2)}\n` : describe(found, backend.key !== null))
+  t.out(t.json ? `${JSON.stringify(found, null, 2)}\n` : describe(found, backend))
   return found.told.kind !== 'away' && (found.first === null || found.first.status === 200) ? exit.done : exit.failed
 }
 
-function describe(found: CheckedBackend, hasKey: boolean): string {
+function describe(found: CheckedBackend, { key, proxy }: Settings['backends'][number]): string {
   const { url, kind, told, endpoints, gauges, first } = found
-  if (told.kind === 'away') return `${url}: ${told.trouble}. Look at the address, and whether the server runs.\n`
+  const way = proxy === null ? '' : `, through the proxy ${new URL(proxy).origin}`
+  if (told.kind === 'away') return `${url}${way}: ${told.trouble}. Look at the address, and whether the server runs.\n`
   const models = told.kind === 'models' ? told.models.join(', ') || 'none' : told.trouble
   const request = first && `${first.endpoint} with ${first.model}: ${first.status} in ${Math.round(first.ms)} ms`
   const lines = [
-    `${url} is ${kind ?? 'a server that does not say what it is'}`,
+    `${url} is ${kind ?? 'a server that does not say what it is'}${way}`,
     `  models     ${models}`,
     `  endpoints  ${endpoints.join(', ') || 'none that Nightshift knows'}`,
     `  metrics    ${gauges ? gauges.join(', ') || 'yes, without gauges' : 'none'}`,
@@ -46,7 +47,7 @@ function describe(found: CheckedBackend, hasKey: boolean): string {
     '',
     'backends:',
     `  - url: ${url}`,
-    ...(hasKey ? ['    key: ${NIGHTSHIFT_BACKEND_KEY}'] : []),
+    ...(key !== null ? ['    key: ${NIGHTSHIFT_BACKEND_KEY}'] : []),
     ...(told.kind === 'models' ? [] : ['    models: []  # name them here']),
     ...(endpoints.length > 0 ? [`    endpoints: [${endpoints.join(', ')}]`] : []),
   ]

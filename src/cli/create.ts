@@ -3,6 +3,7 @@ import { open, type FileHandle } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Client } from '../client.ts'
 import { isAddress } from '../domain/address.ts'
+import type { DryRunView } from '../domain/dry-run.ts'
 import { exit, Failure, type Exit } from './failure.ts'
 import { describeBatch, type Terminal } from './terminal.ts'
 import { watch } from './watch.ts'
@@ -12,6 +13,7 @@ export interface CreateFlags {
   readonly window?: string
   readonly watch?: boolean
   readonly metadata?: readonly string[]
+  readonly dryRun?: boolean
 }
 
 /** Uploads a file, or takes an object by its address, and makes a batch of it. */
@@ -25,15 +27,36 @@ export async function create(t: Terminal, client: Client, input: string, flags: 
     ? input
     : (await client.upload({ name: basename(input), stream: () => createReadStream(input, { highWaterMark: 1 << 20 }) })).id
   const metadata = Object.fromEntries((flags.metadata ?? []).map((pair) => splitPair(pair)))
-  const batch = await client.createBatch({
+  const asked = {
     input_file_id: inputId,
     endpoint,
     completion_window: flags.window ?? '24h',
     ...(Object.keys(metadata).length > 0 ? { metadata } : {}),
-  })
+  }
+  if (flags.dryRun) {
+    if (!known && !t.json) t.err(`Uploaded as ${inputId}.\n`)
+    return showDryRun(t, await client.dryRun(asked))
+  }
+  const batch = await client.createBatch(asked)
   if (flags.watch) return watch(t, client, batch.id)
   t.out(t.json ? `${JSON.stringify(batch, null, 2)}\n` : describeBatch(t, batch))
   return exit.done
+}
+
+/** A file that would fail ends with 1, and its lines that are wrong are told. */
+function showDryRun(t: Terminal, run: DryRunView): Exit {
+  const { lines, model, estimated_tokens: tokens, estimated_cost: cost, expected_seconds: seconds } = run
+  const errors = run.errors?.data ?? []
+  const told = run.valid
+    ? [
+        `${lines} lines for ${model}`,
+        `about ${tokens?.input} tokens in, ${tokens?.output} out`,
+        cost === null ? 'no price is known' : `about ${cost.value} ${cost.currency.toUpperCase()}`,
+        seconds === null ? 'how long it takes is not known yet' : `about ${seconds} s once it runs`,
+      ]
+    : errors.map((e) => `${e.line === null ? '' : `line ${e.line}: `}${e.message}`)
+  t.out(t.json ? `${JSON.stringify(run, null, 2)}\n` : `${told.join('\n')}\n`)
+  return run.valid ? exit.done : exit.failed
 }
 
 function splitPair(pair: string): [string, string] {

@@ -58,7 +58,7 @@ async function checkStore(settings: Settings): Promise<Finding[]> {
     const db = await openStore(settings)
     try {
       const buckets = await Promise.all(
-        (await showBuckets(db)).map(async ({ bucket, place }): Promise<Finding> => {
+        (await showBuckets({ db }, null)).map(async ({ bucket, place }): Promise<Finding> => {
           if (place.kind !== 'folder') return checkS3(db, bucket, place.endpoint)
           const seen = await stat(place.folder).catch(() => null)
           const writable = await access(place.folder, constants.W_OK).then(

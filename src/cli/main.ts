@@ -4,20 +4,39 @@ import { simulateDefaults, simulateHelp, version } from '../app.ts'
 import { create } from './create.ts'
 import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
-import { exit, tellFailure, type Exit } from './failure.ts'
+import { exit, Failure, tellFailure, type Exit } from './failure.ts'
 import { settingsOf, withSettings } from './flags.ts'
 import { checkOne, showBackends } from './backends.ts'
-import { checkBucket, createKeyOf, createProject, listBuckets, listKeys, listProjects, revokeKey } from './operator.ts'
+import { inOffice, type Office, type OfficeFlags } from './office.ts'
+import {
+  checkBucket,
+  createKey,
+  createProject,
+  listAudit,
+  listBuckets,
+  listKeys,
+  listProjects,
+  renameProject,
+  weighProject,
+  revokeKey,
+} from './operator.ts'
 import { followResults } from './follow-results.ts'
 import { formats, type Format } from './merge.ts'
+import { deleteQuota, listQuotas, setQuota } from './quotas.ts'
 import { results } from './results.ts'
 import { retry } from './retry.ts'
 import { run } from './run.ts'
 import { serve } from './serve.ts'
+import { rateLimits } from '../domain/rate.ts'
+import { quotaKinds } from '../domain/quota.ts'
+import { grantable, usualSet } from '../domain/rights.ts'
+import { eventTypes } from '../domain/webhook.ts'
 import { clientOf, type ServerFlags } from './server.ts'
 import { simulate } from './simulate.ts'
 import { coloured, describeBatch, openTerminal, table, when, type Terminal } from './terminal.ts'
+import { usage, usageFormats } from './usage.ts'
 import { watch } from './watch.ts'
+import { deleteWebhook, enableWebhook, listWebhooks, showDeliveries, showSecret } from './webhooks.ts'
 import { worker } from './worker.ts'
 
 type Flags = Readonly<Record<string, unknown>>
@@ -78,16 +97,18 @@ ofServer(add('create <file>', 'a batch from a file, or from an address such as s
   .option('--endpoint <url>', 'default: the url of the first line')
   .option('--window <window>', 'completion window', '24h')
   .option('--watch', 'follow it to its end')
+  .option('--dry-run', 'only check the file, and say what it would take and cost')
   .option('--metadata <name=value>', 'may be given again', (pair: string, all: string[] = []) => [...all, pair])
   .action(act((t, f, [input = '']) => create(t, client(f), input, f)))
-function pageLimit(text: string): number {
+const limitOf = (most: number) => (text: string) => {
   const limit = Number(text)
-  if (!Number.isInteger(limit) || limit < 1 || limit > 100) throw new InvalidArgumentError('It is a whole number from 1 to 100.')
+  if (!Number.isInteger(limit) || limit < 1 || limit > most)
+    throw new InvalidArgumentError(`It is a whole number from 1 to ${most}.`)
   return limit
 }
 ofServer(
   add('list', 'batches, newest first')
-    .option('--limit <n>', 'how many, 1 to 100', pageLimit, 20)
+    .option('--limit <n>', 'how many, 1 to 100', limitOf(100), 20)
     .option('--after <id>', 'older than this one'),
 ).action(
   act(async (t, f) => {
@@ -135,6 +156,20 @@ ofServer(
 const again =
   <T>(parse: (text: string) => T) =>
   (text: string, all: T[] = []) => [...all, parse(text)]
+function rateOf(text: string): [string, number] {
+  const [, name = '', count = ''] = /^(\w+)=(\d{1,7})$/.exec(text) ?? []
+  if (!rateLimits.some((one) => one === name) || Number(count) < 1)
+    throw new InvalidArgumentError(`It is one of ${rateLimits.join(', ')}, with a number: ${rateLimits[0]}=10.`)
+  return [name, Number(count)]
+}
+/** Seconds since 1970. */
+function expiryOf(text: string): number {
+  const [, count, unit] = /^(\d{1,5})([hd])$/.exec(text) ?? []
+  const at = count === undefined ? Date.parse(text) : Date.now() + Number(count) * (unit === 'h' ? 3_600_000 : 86_400_000)
+  if (!Number.isFinite(at))
+    throw new InvalidArgumentError('It is a time from now, such as 12h or 90d, or a date such as 2027-01-31.')
+  return Math.floor(at / 1000)
+}
 function statusOf(text: string): number {
   if (!/^[1-9]\d\d$/.test(text)) throw new InvalidArgumentError('It is an HTTP status.')
   return Number(text)
@@ -153,27 +188,135 @@ ofServer(add('cancel <id>', 'cancel a batch')).action(
   }),
 )
 
+ofServer(
+  add('usage', 'what the project has used, and what it cost')
+    .option('--from <date>', 'first day, such as 2026-11-01 (UTC); default: 30 days')
+    .option('--to <date>', 'last day; default: today')
+    .option('--by <names>', 'date, model, api_key_id, endpoint; default: date,model')
+    .addOption(new Option('--format <format>', 'how it is written').choices(usageFormats).default(usageFormats[0])),
+).action(act((t, f) => usage(t, client(f), f)))
+
 const group = (name: string, about: string) => program.command(name).description(about)
 const sub = (parent: Command, spec: string, about: string) =>
   withSettings(parent.command(spec).description(about).option('--json', 'one JSON document'), data)
-const projects = group('projects', 'projects of this server (on its machine)')
-sub(projects, 'list', 'all projects').action(act((t, f) => listProjects(t, settingsOf(f, env))))
-sub(projects, 'create <name>', 'a project, with a bucket folder of its own').action(
-  act((t, f, [name = '']) => createProject(t, settingsOf(f, env), name)),
+/** On the server's machine with its data folder, from anywhere with its address and the key of an operator or administrator. */
+const ofOffice = (command: Command) =>
+  command
+    .option('--url <url>', 'address of a server (with --key)')
+    .option('--key <key>', 'key of an operator, or of an administrator')
+const office = <T>(flags: Flags, work: (office: Office) => Promise<T>, mayMake = false): Promise<T> =>
+  inOffice(flags as OfficeFlags, settingsOf(flags, env), work, mayMake)
+const projects = group('projects', 'projects of a server')
+ofOffice(sub(projects, 'list', 'all projects')).action(act((t, f) => office(f, (at) => listProjects(t, at))))
+ofOffice(sub(projects, 'create <name>', 'a project, with a bucket folder of its own')).action(
+  act((t, f, [name = '']) => office(f, (at) => createProject(t, at, name), true)),
 )
-const keys = group('keys', 'keys of this server (on its machine)')
-sub(keys, 'list', 'all keys')
+ofOffice(sub(projects, 'rename <id> <name>', 'give a project another name')).action(
+  act((t, f, [id = '', name = '']) => office(f, (at) => renameProject(t, at, id, name))),
+)
+ofOffice(sub(projects, 'weigh <id> <weight>', 'its part of what is served: 2 has twice as much as 1')).action(
+  act((t, f, [id = '', weight = '']) => office(f, (at) => weighProject(t, at, id, amountIn(weight)))),
+)
+const keys = group('keys', 'keys of a server')
+ofOffice(sub(keys, 'list', 'all keys'))
   .option('--project <name>', 'of one project')
-  .action(act((t, f) => listKeys(t, settingsOf(f, env), f.project as string | undefined)))
-sub(keys, 'create', 'a key, shown once')
-  .option('--project <name>', 'of this project', 'default')
+  .action(act((t, f) => office(f, (at) => listKeys(t, at, f.project as string | undefined))))
+ofOffice(sub(keys, 'create', 'a key, shown once'))
+  .option('--project <name>', 'for this project; may be given again (default: "default", or the one of --key)', again(String))
   .option('--name <name>', 'what it is for', 'key')
-  .action(act((t, f) => createKeyOf(t, settingsOf(f, env), String(f.project), String(f.name))))
-sub(keys, 'revoke <id>', 'a key, for good').action(act((t, f, [id = '']) => revokeKey(t, settingsOf(f, env), id)))
+  .option(
+    '--right <right>',
+    `what it may do there; may be given again: ${grantable.join(', ')} (default: ${usualSet})`,
+    again(String),
+  )
+  .option('--operator', 'it may look after the whole server')
+  .option('--rate <name=n>', `how often it may do things; may be given again: ${rateLimits.join(', ')}`, again(rateOf))
+  .option('--expires <time>', 'when it ends: so long from now, such as 90d, or a date', expiryOf)
+  .action(
+    act((t, f) => {
+      const rights = f.right as string[] | undefined
+      const named = f.project as string[] | undefined
+      const access = (named ?? (f.url === undefined || rights ? ['default'] : [])).map((project) => ({
+        project,
+        ...(rights ? { rights } : {}),
+      }))
+      const order = {
+        name: String(f.name),
+        ...(access.length > 0 ? { access } : {}),
+        operator: f.operator === true,
+        ...(f.rate ? { limits: Object.fromEntries(f.rate as [string, number][]) } : {}),
+        ...(typeof f.expires === 'number' ? { expires_at: f.expires } : {}),
+      }
+      return office(f, (at) => createKey(t, at, order))
+    }),
+  )
+ofOffice(sub(keys, 'revoke <id>', 'a key, for good')).action(act((t, f, [id = '']) => office(f, (at) => revokeKey(t, at, id))))
+ofOffice(
+  withSettings(
+    program.command('audit').description('who did what, and who was not let').option('--json', 'one JSON document'),
+    data,
+  ),
+)
+  .option('--project <name>', 'of one project, by id or name')
+  .option('--limit <n>', 'entries, 1 to 1000', limitOf(1000), 100)
+  .action(
+    act((t, f) => {
+      const ask = { limit: Number(f.limit), ...(typeof f.project === 'string' && { project: f.project }) }
+      return office(f, (at) => listAudit(t, at, ask))
+    }),
+  )
 const buckets = group('buckets', 'which project may use which bucket')
-sub(buckets, 'list', 'all grants').action(act((t, f) => listBuckets(t, settingsOf(f, env))))
+ofOffice(sub(buckets, 'list', 'all grants')).action(act((t, f) => office(f, (at) => listBuckets(t, at))))
 sub(buckets, 'check <bucket>', 'try a grant: look, write, publish, read, delete').action(
   act((t, f, [bucket = '']) => checkBucket(t, settingsOf(f, env), bucket)),
+)
+const quotas = group('quotas', 'what projects may have at most')
+const ofQuotas = (spec: string, about: string) =>
+  ofServer(quotas.command(spec).description(about).option('--json', 'one JSON document')).option(
+    '--project <name>',
+    'by id or name; default: that of the key',
+  )
+const quotaName = (f: Flags, kind: string) => ({
+  kind,
+  ...(typeof f.project === 'string' ? { project: f.project } : {}),
+  ...(typeof f.model === 'string' ? { model: f.model } : {}),
+})
+function amountIn(text: string): number {
+  const amount = Number(text)
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(amount)) throw new Failure(`'${text}' is not a whole number.`, exit.usage)
+  return amount
+}
+ofQuotas('list', 'with what is used of each').action(act((t, f) => listQuotas(t, client(f), f.project as string | undefined)))
+ofQuotas('set <kind> <amount>', `one of ${Object.keys(quotaKinds).join(', ')} (with the key of an operator)`)
+  .option('--model <name>', 'of enqueued_tokens: only of this model')
+  .action(act((t, f, [kind = '', text = '']) => setQuota(t, client(f), { ...quotaName(f, kind), amount: amountIn(text) })))
+ofQuotas('delete <kind>', 'as much as it likes (with the key of an operator)')
+  .option('--model <name>', 'of enqueued_tokens: that of this model')
+  .action(act((t, f, [kind = '']) => deleteQuota(t, client(f), quotaName(f, kind))))
+const webhooks = group('webhooks', 'who is told of the ends of batches')
+const ofWebhooks = (spec: string, about: string) =>
+  ofServer(webhooks.command(spec).description(about).option('--json', 'one JSON document'))
+ofWebhooks('list', 'all of the project').action(act((t, f) => listWebhooks(t, client(f))))
+ofWebhooks('create <url>', 'events are posted there; its secret is shown once')
+  .option('--event <type>', `only these; may be given again: ${eventTypes.join(', ')}`, again(String))
+  .action(
+    act(async (t, f, [url = '']) => showSecret(t, await client(f).createWebhook(url, (f.event as string[] | undefined) ?? []))),
+  )
+ofWebhooks('delete <id>', 'with what was to be sent to it').action(act((t, f, [id = '']) => deleteWebhook(t, client(f), id)))
+ofWebhooks('rotate <id>', 'a new secret; for a day events are signed with both').action(
+  act(async (t, f, [id = '']) => showSecret(t, await client(f).rotateWebhook(id))),
+)
+ofWebhooks('enable <id>', 'send events again after it answered that it is gone').action(
+  act((t, f, [id = '']) => enableWebhook(t, client(f), id)),
+)
+ofWebhooks('test <id>', 'send a test event').action(
+  act(async (t, f, [id = '']) => showDeliveries(t, [await client(f).testWebhook(id)])),
+)
+ofWebhooks('deliveries <id>', 'what was sent, newest first')
+  .option('--limit <n>', 'how many, 1 to 100', limitOf(100), 20)
+  .action(act(async (t, f, [id = '']) => showDeliveries(t, await client(f).deliveries(id, f.limit as number))))
+ofWebhooks('replay <id> <event>', 'send an event again').action(
+  act(async (t, f, [id = '', event = '']) => showDeliveries(t, [await client(f).replay(id, event)])),
 )
 const backends = group('backends', 'the inference servers')
 withSettings(

@@ -1,118 +1,91 @@
-import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { addKey, addProject, checkGrants, openStore, showBuckets, showKeys, showProjects, withdrawKey } from '../app.ts'
+import { checkGrants } from '../app.ts'
+import type { AuditAsk, KeyOrder } from '../client.ts'
 import type { Settings } from '../config.ts'
+import type { KeyView } from '../domain/admin-wire.ts'
 import { exit, Failure, type Exit } from './failure.ts'
+import { inStore, type Office } from './office.ts'
 import { table, when, type Terminal } from './terminal.ts'
-
-/** The operator's commands work on the database of the data folder, beside a running server. */
-async function inStore<T>(
-  settings: Settings,
-  work: (db: Awaited<ReturnType<typeof openStore>>) => Promise<T>,
-  mayMake = false,
-): Promise<T> {
-  if (!mayMake && settings.database === '' && !existsSync(resolve(settings.data)))
-    throw new Failure(
-      `There is no data folder ${resolve(settings.data)}: give the one of your server with --data, or start "nightshift serve", which makes it.`,
-      exit.usage,
-    )
-  const db = await openStore(settings)
-  try {
-    return await work(db)
-  } finally {
-    await db[Symbol.asyncDispose]()
-  }
-}
 
 const show = (t: Terminal, rows: readonly (readonly string[])[], data: unknown): Exit => {
   t.out(t.json ? `${JSON.stringify(data, null, 2)}\n` : table(rows))
   return exit.done
 }
 
-export const listProjects = (t: Terminal, s: Settings): Promise<Exit> =>
-  inStore(s, async (db) => {
-    const found = await showProjects(db)
-    return show(
-      t,
-      [
-        ['ID', 'NAME', 'CREATED'],
-        ...found.map((p) => [p.id, p.name + (p.isDefault ? ' (default)' : ''), when(p.createdAt / 1000)]),
-      ],
-      found,
-    )
-  })
+export async function listProjects(t: Terminal, office: Office): Promise<Exit> {
+  const found = await office.projects()
+  const rows = found.map((p) => [p.id, p.name + (p.is_default ? ' (default)' : ''), String(p.weight), when(p.created_at)])
+  return show(t, [['ID', 'NAME', 'WEIGHT', 'CREATED'], ...rows], found)
+}
 
-export const createProject = (t: Terminal, s: Settings, name: string): Promise<Exit> =>
-  inStore(
-    s,
-    async (db) => {
-      const made = await addProject(db, resolve(s.data), name)
-      if (!made) throw new Failure(`There is a project '${name}' already.`)
-      return show(
-        t,
-        [
-          ['ID', 'NAME', 'BUCKET'],
-          [made.id, made.name, made.isDefault ? 'default' : made.id],
-        ],
-        made,
-      )
-    },
-    true,
+export async function createProject(t: Terminal, office: Office, name: string): Promise<Exit> {
+  const made = await office.createProject(name)
+  const bucket = made.is_default ? 'default' : made.id
+  return show(
+    t,
+    [
+      ['ID', 'NAME', 'BUCKET'],
+      [made.id, made.name, bucket],
+    ],
+    { ...made, bucket },
   )
+}
 
-export const listKeys = (t: Terminal, s: Settings, project: string | undefined): Promise<Exit> =>
-  inStore(s, async (db) => {
-    const found = await showKeys(db, project)
-    if (!found) throw new Failure(`There is no project '${project}'.`)
-    return show(
-      t,
-      [
-        ['ID', 'PROJECT', 'NAME', 'KEY', 'CREATED', 'REVOKED'],
-        ...found.map((k) => [
-          k.id,
-          k.projectId,
-          k.name,
-          `${k.hint}...`,
-          when(k.createdAt / 1000),
-          k.revokedAt === null ? '' : when(k.revokedAt / 1000),
-        ]),
-      ],
-      found,
-    )
-  })
+export async function renameProject(t: Terminal, office: Office, id: string, name: string): Promise<Exit> {
+  const renamed = await office.changeProject(id, { name })
+  return show(t, [[`${renamed.id} is now called ${renamed.name}`]], renamed)
+}
 
-export const createKeyOf = (t: Terminal, s: Settings, project: string, name: string): Promise<Exit> =>
-  inStore(s, async (db) => {
-    const made = await addKey(db, project, name, randomBytes)
-    if (!made) throw new Failure(`There is no project '${project}'. Create it with: nightshift projects create ${project}`)
-    if (!t.json) t.err('The key is shown this once:\n')
-    return show(t, [[made.secret]], { ...made.key, key: made.secret })
-  })
+export async function weighProject(t: Terminal, office: Office, id: string, weight: number): Promise<Exit> {
+  const weighed = await office.changeProject(id, { weight })
+  return show(t, [[`${weighed.name} has the weight ${weighed.weight}`]], weighed)
+}
 
-export const revokeKey = (t: Terminal, s: Settings, id: string): Promise<Exit> =>
-  inStore(s, async (db) => {
-    if (!(await withdrawKey(db, id))) throw new Failure(`There is no key '${id}', or it was revoked before.`)
-    return show(t, [[`revoked ${id}`]], { id, revoked: true })
-  })
+const times = (...at: readonly (number | null)[]): string[] => at.map((seconds) => (seconds === null ? '' : when(seconds)))
+const rightsIn = ({ operator, access }: KeyView): string =>
+  [...(operator ? ['operator'] : []), ...access.map((a) => `${a.project_name}: ${a.rights.join(' ')}`)].join('; ')
 
-export const listBuckets = (t: Terminal, s: Settings): Promise<Exit> =>
-  inStore(s, async (db) => {
-    const found = await showBuckets(db)
-    return show(
-      t,
-      [
-        ['BUCKET', 'PROJECT', 'PLACE', 'FROM'],
-        ...found.map((g) => [g.bucket, g.projectId, g.place.kind === 'folder' ? g.place.folder : g.place.endpoint, g.source]),
-      ],
-      found.map(({ bucket, projectId, place, source }) => ({
-        bucket,
-        projectId,
-        source,
-        place: place.kind === 'folder' ? place.folder : place.endpoint,
-      })),
-    )
-  })
+export async function listKeys(t: Terminal, office: Office, project: string | undefined): Promise<Exit> {
+  const found = await office.keys(project)
+  const head = ['ID', 'NAME', 'KEY', 'CREATED', 'EXPIRES', 'LAST USED', 'REVOKED', 'MAY']
+  const rows = found.map((k) => [
+    k.id,
+    k.name,
+    `${k.hint}...`,
+    ...times(k.created_at, k.expires_at, k.last_used_at, k.revoked_at),
+    rightsIn(k),
+  ])
+  return show(t, [head, ...rows], found)
+}
+
+export async function listAudit(t: Terminal, office: Office, ask: AuditAsk): Promise<Exit> {
+  const found = await office.audit(ask)
+  const rows = found.map((e) => [
+    when(e.at),
+    String(e.status),
+    e.operation,
+    e.target ?? '',
+    e.key ?? 'nobody known',
+    e.project ?? '',
+    e.address,
+  ])
+  return show(t, [['AT', 'STATUS', 'WHAT', 'OF WHAT', 'KEY', 'PROJECT', 'FROM'], ...rows], found)
+}
+
+export async function createKey(t: Terminal, office: Office, order: KeyOrder): Promise<Exit> {
+  const made = await office.createKey(order)
+  if (!t.json) t.err('The key is shown this once:\n')
+  return show(t, [[made.key]], made)
+}
+
+export async function revokeKey(t: Terminal, office: Office, id: string): Promise<Exit> {
+  await office.revokeKey(id)
+  return show(t, [[`revoked ${id}`]], { id, revoked: true })
+}
+
+export async function listBuckets(t: Terminal, office: Office): Promise<Exit> {
+  const found = await office.buckets()
+  return show(t, [['BUCKET', 'PROJECT', 'PLACE', 'FROM'], ...found.map((g) => [g.bucket, g.project, g.place, g.source])], found)
+}
 
 /** Tries what a grant says: writes an object beside nothing, publishes, reads and deletes it. */
 export const checkBucket = (t: Terminal, s: Settings, bucket: string): Promise<Exit> =>

@@ -9,6 +9,7 @@ export async function serve(t: Terminal, settings: Settings): Promise<Exit> {
   const stopping = onStop(() => t.err(stoppingWords(settings.grace)))
   const app = await startServe(settings)
   t.err(`Nightshift listens on ${app.url}\n`)
+  if (!app.url.startsWith('https:') && !isLoopback(settings.host)) t.err(openWords(settings.host))
   if (settings.backends.length === 0) t.err('No backend is set: batches wait. Give one with --backend URL.\n')
   if (app.first.key !== null) t.err(firstWords(app.url, app.first.key, app.first.credentials))
   else t.err(`The key is in ${app.first.credentials}\n`)
@@ -19,6 +20,11 @@ export async function serve(t: Terminal, settings: Settings): Promise<Exit> {
   }
   return stopping.by() === 'SIGINT' ? exit.stopped : exit.done
 }
+
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.')
+
+const openWords = (host: string): string =>
+  `WARNING: it listens on ${host} without TLS: keys, requests and results can be read on their way. Give --tls-cert and --tls-key, or let nothing reach it but a proxy that speaks TLS.\n`
 
 /** The key itself is shown on a terminal only. */
 const firstWords = (url: string, key: string, credentials: string): string =>

@@ -47,6 +47,7 @@ export function describeBatch(t: Terminal, b: BatchView): string {
     `  lines   ${completed} completed, ${failed} failed, of ${total}`,
     `  tokens  ${b.usage.input_tokens} in, ${b.usage.output_tokens} out`,
   ]
+  if (b.at_risk) lines.push(`  at risk: at the present pace it will not be done by ${when(b.expires_at)}`)
   if (b.output_file_id !== null) lines.push(`  output  ${b.output_file_id}`)
   if (b.error_file_id !== null) lines.push(`  errors  ${b.error_file_id}`)
   for (const e of b.errors?.data ?? []) lines.push(`  ${e.line === null ? '' : `line ${e.line}: `}${e.message} (${e.code})`)

@@ -1,5 +1,10 @@
+import type { BackendTls } from '../domain/backend-tls.ts'
 import { endpointOf, endpoints } from '../domain/endpoints.ts'
 import { SettingsError } from './error.ts'
+import type { Env } from './file.ts'
+import { parseHeaders, valueOf } from './headers.ts'
+import { proxyFor } from './proxy.ts'
+import { parseTls } from './tls.ts'
 
 /** A backend of the settings; what is null is the default of all. */
 export interface BackendEntry {
@@ -13,6 +18,16 @@ export interface BackendEntry {
   readonly aliases: Readonly<Record<string, string>>
   /** Added to bodies that have none. */
   readonly priority: number | null
+  /** Its part of the lines where several backends have a model, beside what is free. */
+  readonly weight: number
+  readonly tls: BackendTls | null
+  /** The proxy through which it is called, of the environment. */
+  readonly proxy: string | null
+}
+
+/** One of which no more is said than its address. @throws {SettingsError} */
+export function plainBackend(text: string, where: string, env: Env): BackendEntry {
+  return parseBackend({ url: text, key: env.NIGHTSHIFT_BACKEND_KEY ?? null }, { where, base: '.', env })
 }
 
 /** With or without `/v1`, no slash at the end. */
@@ -25,9 +40,17 @@ export function parseBackendUrl(text: string, where: string): string {
   return (url.origin + url.pathname).replace(/\/+$/, '').replace(/\/v1$/, '')
 }
 
-const backendKeys = ['url', 'key', 'headers', 'models', 'aliases', 'endpoints', 'maxInFlight', 'priority']
+const backendKeys = ['url', 'key', 'headers', 'models', 'aliases', 'endpoints', 'maxInFlight', 'priority', 'weight', 'tls']
 
-export function parseBackend(entry: Record<string, unknown>, where: string): BackendEntry {
+export interface BackendSource {
+  readonly where: string
+  /** Where files are found from. */
+  readonly base: string
+  readonly env: Env
+}
+
+/** @throws {SettingsError} */
+export function parseBackend(entry: Record<string, unknown>, { where, base, env }: BackendSource): BackendEntry {
   for (const key of Object.keys(entry))
     if (!backendKeys.includes(key))
       throw new SettingsError(`${where}: a backend has no '${key}'. It may have: ${backendKeys.join(', ')}.`)
@@ -40,24 +63,30 @@ export function parseBackend(entry: Record<string, unknown>, where: string): Bac
     maxInFlight = null,
     aliases = {},
     priority = null,
+    weight = 1,
+    tls = null,
   } = entry
   if (typeof url !== 'string') throw new SettingsError(`${where}: a backend needs a url`)
-  if (key !== null && typeof key !== 'string') throw new SettingsError(`${where}: the key of ${url} must be text`)
-  if (typeof headers !== 'object' || headers === null)
-    throw new SettingsError(`${where}: the headers of ${url} must be names and values`)
+  const address = parseBackendUrl(url, where)
+  if (key !== null && typeof key !== 'string') throw new SettingsError(`${where}: the key of ${address} must be text`)
   if (maxInFlight !== null && !(Number.isInteger(maxInFlight) && Number(maxInFlight) >= 1))
-    throw new SettingsError(`${where}: maxInFlight of ${url} must be a whole number from 1`)
+    throw new SettingsError(`${where}: maxInFlight of ${address} must be a whole number from 1`)
   if (priority !== null && !Number.isSafeInteger(priority))
-    throw new SettingsError(`${where}: priority of ${url} must be a whole number; vLLM takes lower ones first`)
+    throw new SettingsError(`${where}: priority of ${address} must be a whole number; vLLM takes lower ones first`)
+  if (typeof weight !== 'number' || !(weight > 0 && weight <= 1e6))
+    throw new SettingsError(`${where}: weight of ${address} must be a number above 0, such as 2 for twice the lines`)
   return {
-    url: parseBackendUrl(url, where),
-    key,
-    headers: Object.fromEntries(Object.entries(headers).map(([k, v]) => [k, String(v)])),
+    url: address,
+    key: key === null ? null : valueOf(key, 'key', `${where}: backend ${address}`),
+    headers: parseHeaders(headers, `${where}: the headers of ${address}`),
     models: texts(models, where, 'models'),
     endpoints: knownEndpoints(texts(listed, where, 'endpoints'), where),
     maxInFlight: maxInFlight === null ? null : Number(maxInFlight),
-    aliases: aliasesOf(aliases, `${where}: aliases of ${url}`),
+    aliases: aliasesOf(aliases, `${where}: aliases of ${address}`),
     priority: priority === null ? null : Number(priority),
+    weight,
+    tls: parseTls(tls, where, address, base),
+    proxy: proxyFor(address, env),
   }
 }
 

@@ -1,4 +1,6 @@
 import { windowMs } from '../domain/batch.ts'
+import { parseHostPattern } from '../domain/host-pattern.ts'
+import { parseBlock } from '../domain/public-address.ts'
 import { formatBytes, formatTime, parseBytes, parseTime } from './units.ts'
 
 /** One option: from this row come its flag, variable, place in the file, default, help, documentation and type. */
@@ -58,12 +60,17 @@ const list = (
   parse: (t) => (t.split(',').every((item) => valid(item.trim())) ? t.split(',').map((item) => item.trim()) : undefined),
   show: (v) => v.join(',') || 'none',
 })
+const isBlock = (text: string): boolean => parseBlock(text) !== null
+const isHostPattern = (text: string): boolean => parseHostPattern(text) !== null
+
 const MiB = 1024 * 1024
 const s = 1000
 
 export const options = {
   host: text('host', '127.0.0.1', 'Address to listen on'),
   port: whole('port', 8090, 'Port to listen on, up to 65535; 0 takes a free one', 0, 65_535),
+  tlsCert: text('tls.cert', '', 'PEM file of the certificate that it shows, with those that vouch for it; none: it speaks HTTP'),
+  tlsKey: text('tls.key', '', 'PEM file of the key of that certificate'),
   data: text('data', './nightshift-data', 'Folder for the database, files, scratch and bucket folders'),
   database: text('database', '', 'Database, as postgres://user@host/database; none: a SQLite file in the data folder'),
   blobs: text('blobs', '', 'Place for files and scratch: a folder, or s3://bucket/prefix; none: in the data folder'),
@@ -75,6 +82,16 @@ export const options = {
   maxBatchLines: whole('limits.batchLines', 50_000, 'Lines a batch may have'),
   maxInputs: whole('limits.embeddingInputs', 50_000, 'Inputs to embed that a batch may have, over all lines'),
   maxFileBytes: bytes('limits.fileBytes', 200_000_000, 'Bytes a file may have, unpacked'),
+  requestsPerSecond: whole(
+    'limits.requestsPerSecond',
+    0,
+    'Requests a second of a key that has no limit of its own; 0: as many as it likes',
+    0,
+  ),
+  createsPerHour: whole('limits.createsPerHour', 0, 'Batches an hour of such a key', 0),
+  uploadsPerHour: whole('limits.uploadsPerHour', 0, 'Uploads an hour of such a key', 0),
+  maxConnections: whole('limits.connections', 10_000, 'Connections that clients may have open; those beyond it are closed'),
+  headerTime: time('limits.headerTime', 20 * s, 'How long a client may take to send the head of a request'),
   maxLineBytes: bytes('limits.lineBytes', 32 * MiB, 'Bytes a line may have'),
   maxAnswerBytes: bytes('limits.answerBytes', 64 * MiB, 'Bytes an answer may have'),
   maxInFlight: whole('limits.inFlight', 64, 'Calls open at once to a backend, at most'),
@@ -87,6 +104,23 @@ export const options = {
   firstByteTimeout: time('timeouts.firstByte', 600 * s, 'Time until an answer begins'),
   answerTimeout: time('timeouts.answer', 1800 * s, 'Time until an answer is whole'),
   idleTimeout: time('timeouts.idle', 120 * s, 'Time that an upload or a download may stand still'),
+  fetchBytes: bytes('fetch.bytes', 100_000_000, 'Bytes of audio that a line may name'),
+  fetchTimeout: time('fetch.timeout', 120 * s, 'Time that audio may keep its reader waiting, in all'),
+  fetchStall: time('fetch.stall', 15 * s, 'Time that audio may keep its reader waiting at once'),
+  fetchAllow: list(
+    'fetch.allow',
+    [],
+    'Hosts that lines may name although they are not on the public internet: names, *.names, addresses, ranges',
+    (host) => host !== '*' && isHostPattern(host),
+  ),
+  fetchDeny: list('fetch.deny', [], 'Hosts that lines may not name; * is all that are not allowed', isHostPattern),
+  fetchPorts: list(
+    'fetch.ports',
+    ['80', '443'],
+    'Ports that lines may name',
+    (port) => /^\d{1,5}$/.test(port) && Number(port) <= 65_535,
+  ),
+  webhookTimeout: time('webhooks.timeout', 15 * s, 'Time that a webhook has to answer'),
   lease: time('lease.length', 15 * s, 'How long a worker holds a shard without renewing'),
   leaseRenew: time('lease.renew', 5 * s, 'How often a worker renews what it holds'),
   flushEvery: time('flush.every', s, 'How often results are saved'),
@@ -104,10 +138,22 @@ export const options = {
   suffixOutput: text('outputs.suffixOutput', '-output.jsonl', 'Ending of the name of an output object'),
   suffixError: text('outputs.suffixError', '-error.jsonl', 'Ending of the name of an error object'),
   fileExpiry: time('outputs.fileExpiry', 30 * 86_400_000, 'How long uploads and output files are kept'),
+  currency: text('billing.currency', 'eur', 'Currency of the price list'),
+  batchPercent: whole('billing.batchPercent', 50, 'What a batch costs of the prices of the list, in percent', 0, 100),
   keepBatches: {
     ...time('batches.keep', 0, 'How long batches that have ended are listed'),
     show: (ms: number) => (ms === 0 ? 'for good' : formatTime(ms)),
   },
+  auditKeep: {
+    ...time('audit.keep', 90 * 86_400_000, 'How long it is kept who did what; 0: it is not written down'),
+    show: (ms: number) => (ms === 0 ? 'not at all' : formatTime(ms)),
+  },
+  proxies: list(
+    'proxies',
+    [],
+    'Addresses, and ranges such as 10.0.0.0/8, of proxies that are believed when they say for whom they ask (X-Forwarded-For)',
+    isBlock,
+  ),
   logLevel: text('log.level', 'info', 'What is logged', ['debug', 'info', 'warn', 'error', 'silent']),
 } satisfies Record<string, Option<never> | Option<string> | Option<number> | Option<readonly string[]>>
 

@@ -22,12 +22,35 @@ ${rows.join('\n')}
 backends:
   - url: http://127.0.0.1:8000        # with or without /v1
     key: \${VLLM_KEY}                  # from a variable, or { file: /run/secrets/vllm }
-    headers: { x-team: night }
+    headers: { x-team: night }        # their values too may come from a variable or a file
     models: [llama-3.1-8b]            # else asked from /v1/models; a backend without that must list them
     endpoints: [/v1/chat/completions] # else all
     maxInFlight: 64
+    weight: 2                         # default 1: of lines that several backends could take, each gets its part by weight times what is free
     aliases: { small: org/Small-3.2 } # a batch says small: only that value is replaced in its bodies, byte for byte
     priority: 10                      # added to bodies that have none: vLLM, set to schedule by priority, lets live requests go first: they have 0
+  - url: https://gpu-2.internal
+    tls:                              # PEM files, found from where this file lies, read at the start
+      ca: ./ca.pem                    # who vouches for the backend, in the place of those that Node knows
+      cert: ./client.pem              # what we show to a backend that wants to know us, and its key (without a passphrase)
+      key: ./client.key
+\`\`\`
+
+Calls to backends go through the proxy that the environment names: \`HTTPS_PROXY\` for addresses with https, by a tunnel, \`HTTP_PROXY\` for those with http, by whole addresses. \`NO_PROXY\` lists
+those that are called directly: names (with all below them), addresses, ranges such as \`10.0.0.0/8\`, each with a port or for all of them, or \`*\`. The small forms (\`https_proxy\`) count before the
+capital ones. A proxy may be \`http://\` or \`https://\`, with \`user:password@\`. **A backend on this machine (\`localhost\`, \`127.0.0.0/8\`, \`::1\`) is always called directly**, and so are
+databases, S3 servers and what lines name: these variables are for backends alone. A proxy that is away, or answers 407 or 502 to a tunnel, counts like a backend that cannot be reached.
+
+## Prices
+
+What models cost, for the \`cost\` of batches and of \`GET /v1/usage\`: a million tokens, or a minute of audio. Of several for a model the latest holds that had begun on the day on which a batch ended.
+
+\`\`\`yaml
+billing: { currency: eur, batchPercent: 50 }
+prices:
+  - { model: small, from: 2026-01-01, input: 0.15, cached: 0.05, output: 0.60 } # cached: else as input
+  - { model: whisper-1, minute: 0.006 }
+  - { model: "*", input: 1 }                                                    # all others
 \`\`\`
 
 ## Buckets

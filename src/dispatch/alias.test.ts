@@ -38,7 +38,7 @@ async function open(more: Partial<BackendSettings>) {
     },
     clock: systemClock,
     random: () => 0,
-    events: { attempted() {}, backendShut() {}, backendOpen() {} },
+    events: { attempted() {}, audioHeard() {}, backendShut() {}, backendOpen() {} },
   })
   const told = new Promise<readonly string[]>((resolve) => dispatcher.onModels((_, models) => resolve(models)))
   const stop = new AbortController()

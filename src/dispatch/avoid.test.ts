@@ -17,7 +17,7 @@ function start(call: (call: ScriptedCall) => void) {
     settings: dispatchSettings(backends, 1),
     clock,
     random: () => 0.5,
-    events: { attempted() {}, backendShut() {}, backendOpen() {} },
+    events: { attempted() {}, audioHeard() {}, backendShut() {}, backendOpen() {} },
     transport: scriptedTransport(clock, { call, ask: () => refused }),
   })
   void dispatcher.run(new AbortController().signal)

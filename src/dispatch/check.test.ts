@@ -44,7 +44,8 @@ test('a simulator says that it is one, whatever metrics it plays', async () => {
   await using simulator = await startSimulator({ models: ['a', 'b'] })
   const found = await check(simulator.url)
   expect(found).toMatchObject({ kind: "Nightshift's simulator", told: { kind: 'models', models: ['a', 'b'] } })
-  expect(found.endpoints).toEqual(['/v1/chat/completions', '/v1/responses', '/v1/embeddings', '/v1/completions'])
+  const audio = ['/v1/audio/transcriptions', '/v1/audio/translations']
+  expect(found.endpoints).toEqual(['/v1/chat/completions', '/v1/responses', '/v1/embeddings', ...audio, '/v1/completions'])
   expect(found.gauges).toContain('vllm:num_requests_running')
   expect(found.first).toMatchObject({ endpoint: '/v1/chat/completions', model: 'a', status: 200 })
 })

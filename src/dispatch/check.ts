@@ -1,11 +1,13 @@
 /** What a backend turns out to be that nobody knows yet: asked by a few small requests, for an operator who wants to write its settings. */
-import { Agent, request, type Dispatcher } from 'undici'
+import { Pool } from 'undici'
 import { isThere, kindOf, metricsIn } from '../domain/backend-kind.ts'
 import { endpoints } from '../domain/endpoints.ts'
+import type { Outcome } from '../domain/outcome.ts'
 import type { Clock } from '../kit/clock.ts'
 import { readTold, type Told } from './discovery.ts'
 import type { BackendSettings } from './feed.ts'
-import { codeOf } from './http/failure.ts'
+import { outcomeOf } from './http/failure.ts'
+import { proxyRefused, routeTo, type Route } from './http/route.ts'
 
 export interface CheckedBackend {
   readonly url: string
@@ -39,14 +41,16 @@ interface Answer {
 }
 
 export async function checkBackend(
-  { url, key, headers }: Pick<BackendSettings, 'url' | 'key' | 'headers'>,
+  backend: Pick<BackendSettings, 'url' | 'key' | 'headers' | 'tls' | 'proxy'>,
   clock: Clock,
 ): Promise<CheckedBackend> {
-  await using agent = closing(new Agent({ connections: 2, connect: { timeout: askMs } }))
-  const all = { ...headers, ...(key !== null && { authorization: `Bearer ${key}` }) }
-  const ask = (path: string, body: object | null, ms = askMs) => send(agent.agent, url + path, all, body, ms)
+  const { url, key, headers } = backend
+  const route = routeTo(backend, askMs)
+  await using opened = closing(new Pool(route.origin, { connections: 2, connect: route.connect }))
+  const all = { ...route.headers, ...headers, ...(key !== null && { authorization: `Bearer ${key}` }) }
+  const ask = (path: string, body: object | null, ms = askMs) => send(opened.pool, route.prefix + path, all, body, ms)
 
-  const { told, server, owners } = await ask('/v1/models', null).then(modelsOf, (error: unknown) => nobody(error))
+  const { told, server, owners } = await ask('/v1/models', null).then((answer) => modelsOf(answer, route), nobody)
   if (told.kind === 'away') return { url, kind: null, told, endpoints: [], gauges: null, first: null }
   const page = await ask('/metrics', null).catch(() => null)
   const metrics = page?.status === 200 ? metricsIn(page.body.toString()) : null
@@ -75,17 +79,17 @@ export async function checkBackend(
   }
 }
 
-const closing = (agent: Agent) => ({ agent, [Symbol.asyncDispose]: () => agent.destroy() })
+const closing = (pool: Pool) => ({ pool, [Symbol.asyncDispose]: () => pool.destroy() })
 
 async function send(
-  dispatcher: Dispatcher,
-  url: string,
+  pool: Pool,
+  path: string,
   headers: Readonly<Record<string, string>>,
   body: object | null,
   ms: number,
 ): Promise<Answer> {
-  const answer = await request(url, {
-    dispatcher,
+  const answer = await pool.request({
+    path,
     method: body ? 'POST' : 'GET',
     headers: { ...headers, ...(body && { 'content-type': 'application/json' }) },
     body: body && JSON.stringify(body),
@@ -109,16 +113,14 @@ interface Seen {
   readonly owners: readonly string[]
 }
 
-const modelsOf = ({ status, server, body }: Answer): Seen => ({
-  told: readTold({ kind: 'answered', status, requestId: null, retryAfterMs: null, body: [body] }),
-  server,
-  owners: ownersIn(body),
-})
+function modelsOf({ status, server, body }: Answer, { proxied }: Route): Seen {
+  const outcome: Outcome = { kind: 'answered', status, requestId: null, retryAfterMs: null, body: [body] }
+  return { told: readTold(proxied ? proxyRefused(outcome) : outcome), server, owners: ownersIn(body) }
+}
 
 function nobody(error: unknown): Seen {
-  const { name, message } = error instanceof Error ? error : new Error(String(error))
-  const trouble = name === 'TimeoutError' ? 'it does not answer in time' : `it cannot be reached (${message || codeOf(error)})`
-  return { told: { kind: 'away', trouble }, server: '', owners: [] }
+  const late = error instanceof Error && error.name === 'TimeoutError'
+  return { told: readTold(late ? { kind: 'timeout', phase: 'first-byte' } : outcomeOf(error, false)), server: '', owners: [] }
 }
 
 function ownersIn(body: Buffer): string[] {

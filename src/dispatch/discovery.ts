@@ -12,7 +12,7 @@ export type Told =
   | { readonly kind: 'there'; readonly trouble: string }
   | { readonly kind: 'away'; readonly trouble: string }
 
-const away = new Set([502, 503, 504])
+const away = new Set([502, 503, 504, 521, 522, 523])
 
 /** `listed`: its models are in the settings, and this is only a probe: whoever answers is there, unless it says that it cannot serve. */
 export function readTold(outcome: Outcome, listed = false): Told {
@@ -39,6 +39,7 @@ export function readTold(outcome: Outcome, listed = false): Told {
     case 'broken':
       return { kind: 'away', trouble: `it cannot be reached (${outcome.message})` }
     case 'ours':
+    case 'unfetched':
       return { kind: 'away', trouble: `this machine cannot connect (${outcome.message})` }
   }
 }
@@ -61,7 +62,7 @@ export interface WatchParts {
   /** How long to the next probe, after so many in vain. */
   readonly probeMs: (failures: number) => number
   readonly told: (told: Told) => void
-  /** Rung when the backend is shut. */
+  /** Rung when the backend is to be asked at once. */
   readonly bell: Bell
 }
 

@@ -39,6 +39,7 @@ function start(script: Script, backends: readonly BackendSettings[] = [backend()
     random: () => (seed.n = (seed.n * 16807) % 2147483647) / 2147483647,
     events: {
       attempted() {},
+      audioHeard() {},
       backendShut: (url, why) => log.push(`shut ${url}: ${why}`),
       backendOpen: (url) => log.push(`open ${url}`),
     },
@@ -276,7 +277,7 @@ test('an answer that burns is sent again, and the last one stands', async () => 
   expect(feed.ends.get('line')).toMatchObject({ status: 500, body: [Buffer.from('{"error":{"message":"oops"}}')] })
 })
 
-test('slots go to projects in turn, and within a project to batches in turn', async () => {
+test('slots go to projects by tokens, and within a project to the soonest and the smallest batch in turn', async () => {
   const order: string[] = []
   const { clock, dispatcher } = start({ call: (call) => (order.push(call.body.slice(0, 2)), call.end(answers(200), 10)) }, [
     backend({ maxInFlight: 1 }),
@@ -334,6 +335,31 @@ test('several backends with one model are filled alike, relative to their limits
   const feed = scriptedFeed(named('line', 20))
   dispatcher.add(feed)
   expect(sent).toEqual({ 'http://a': 15, 'http://b': 5 })
+  feed.stop.abort()
+})
+
+test('where there is more room than lines, a backend of twice the weight gets twice as many, also one at a time', async () => {
+  const sent: Record<string, number> = { 'http://a': 0, 'http://b': 0 }
+  const { clock, dispatcher } = start({ call: (call) => (sent[call.url]!++, call.end(answers(200), 5)) }, [
+    backend({ weight: 2 }),
+    backend({ url: 'http://b' }),
+  ])
+  for (let n = 0; n < 30; n++) {
+    const feed = scriptedFeed(['line'])
+    dispatcher.add(feed)
+    await until(clock, allEnded(feed), 1_000)
+  }
+  expect(sent).toEqual({ 'http://a': 20, 'http://b': 10 })
+})
+
+test('weights idle nobody: with lines enough every backend is full', () => {
+  const { dispatcher } = start({ call: () => {} }, [
+    backend({ weight: 100, maxInFlight: 8 }),
+    backend({ url: 'http://b', maxInFlight: 8 }),
+  ])
+  const feed = scriptedFeed(named('line', 100))
+  dispatcher.add(feed)
+  expect(dispatcher.backends().map(({ inFlight }) => inFlight)).toEqual([8, 8])
   feed.stop.abort()
 })
 

@@ -7,31 +7,37 @@
  *   ready ─▶ draining ─▶ out                       it goes alone                    anywhere ─▶ over    its signal aborted (stopped)
  */
 import { backoffMs } from '../domain/backoff.ts'
-import { adapt as follow, meaningOf, type Adapt } from '../domain/lane.ts'
+import { adapt as follow, overloadOf, roomIn, type Adapt } from '../domain/lane.ts'
+import { tokensServed } from '../domain/estimate.ts'
 import type { Ending, Outcome } from '../domain/outcome.ts'
-import { decide } from '../domain/retry.ts'
-import { withAliases } from '../domain/rewrite.ts'
+import { decide, tellsOfModels } from '../domain/retry.ts'
 import type { Events } from '../events.ts'
 import type { Clock } from '../kit/clock.ts'
 import { makeBell } from '../kit/forever.ts'
 import { endingOf } from './http/answer.ts'
+import type { OpenAddress } from './fetch/content.ts'
+import { dataOnly } from './fetch/data-address.ts'
+import { sentBody } from './sent-body.ts'
 import { judgeBreak, togetherMs } from './deaths.ts'
-import { watch, type Told } from './discovery.ts'
-import { makeDue } from './due.ts'
+import { watch } from './discovery.ts'
 import type { DispatchSettings, Dispatcher } from './feed.ts'
 import { board, land, leave, makeReady, makeStops } from './flights.ts'
 import { makeGate } from './gate.ts'
+import { makeHearing } from './hearing.ts'
+import { makeHeap } from './heap.ts'
 import { freshBackend, joinLanes, limitOf, setModels, statusOf } from './lanes.ts'
 import { makeSchedule } from './schedule.ts'
 import { makeSender } from './sender.ts'
-import type { Backend, Flight, Lane } from './state.ts'
+import type { Backend, Flight, Lane, Rota } from './state.ts'
 import { makeTransport, type Transport } from './http/transport.ts'
 
 export interface DispatcherParts {
   readonly settings: DispatchSettings
   readonly clock: Clock
   readonly random: () => number
-  readonly events: Pick<Events, 'attempted' | 'backendShut' | 'backendOpen'>
+  readonly events: Pick<Events, 'attempted' | 'audioHeard' | 'backendShut' | 'backendOpen'>
+  /** Opens what lines of audio name; by default nothing but `data:` addresses. */
+  readonly openAddress?: OpenAddress
   /** The outer edge; by default HTTP. */
   readonly transport?: Transport
   /** How limits move. */
@@ -42,6 +48,8 @@ export interface DispatcherParts {
 const probes = { baseMs: 250, maxMs: 5_000 }
 /** A line whose lease is not fresh is asked about again so much later. */
 const heldMs = 100
+/** A backend that says that it has not a model is asked which it has, so often at most. */
+const staleMs = 1000
 /** Time-outs are looked after so often at least. */
 const sweepMs = 1000
 
@@ -50,30 +58,45 @@ export function makeDispatcher({
   clock,
   random,
   events,
+  openAddress = dataOnly,
   transport = makeTransport(settings, clock),
   adapt = follow,
 }: DispatcherParts): Dispatcher {
   const now = () => clock.monotonic()
   const policy = { attempts: settings.attempts, baseMs: settings.backoffBaseMs, maxMs: settings.backoffMaxMs }
   const alarm = makeBell(clock)
-  const due = makeDue<Flight>()
+  /** Those that wait, by the time at which they go on. */
+  const due = makeHeap<Flight>()
   const stops = makeStops(stop)
   const backends = settings.backends.map((its) => freshBackend(its, transport<Flight>(its, ended), makeBell(clock)))
   const schedule = makeSchedule(
     (rota) => joinLanes(rota, backends),
-    (feed, line, rota) => board(stops, feed, line, rota),
+    (turn, feed, line) => board(stops, turn, feed, line),
   )
-  const sender = makeSender({ schedule, now, stopping: () => stopping, held: (flight) => wait(flight, heldMs) })
+  const sender = makeSender({
+    schedule,
+    now,
+    bodyOf: sentBody(openAddress),
+    stopping: () => stopping,
+    held: (flight) => wait(flight, heldMs),
+  })
   const probeMs = (failures: number) => (backoffMs(failures, probes, () => 1) + backoffMs(failures, probes, random)) / 2
   const gate = makeGate({
     startInFlight: settings.startInFlight,
     now,
     restMs: probeMs,
     opened: (lane) => offerAll(lane),
-    freed: ({ rota }) => sender.offer(rota),
+    freed: ({ turn }) => sender.offer(turn.rota),
     events,
   })
-  const listeners: ((url: string, models: readonly string[]) => void)[] = []
+  const hearing = makeHearing({
+    backends,
+    rotas: schedule.rotas,
+    gate,
+    startInFlight: settings.startInFlight,
+    now,
+    opened: (lane) => offerAll(lane),
+  })
   let stopping = false
   let alarmAt = 0
   let lastLanded: (() => void) | undefined
@@ -98,15 +121,16 @@ export function makeDispatcher({
   /** What an outcome says about its lane and its backend. */
   function learn(lane: Lane, outcome: Outcome): void {
     const { backend } = lane
-    const meaning = meaningOf(outcome)
+    const meaning = roomIn(outcome)
     lane.pace = adapt(lane.pace, { meaning, inFlight: lane.inFlight }, Math.max(1, backend.ceiling))
     if (meaning === 'good') {
       lane.refusals = 0
       backend.heardAt = now()
     } else if (meaning === 'overload' && lane.inFlight === 0) {
-      gate.rest(lane)
+      gate.rest(lane, overloadOf(outcome))
       wakeAt(lane.restsUntil)
     }
+    if (tellsOfModels(outcome) && now() - backend.toldAt > staleMs) backend.askBell.ring()
     if (outcome.kind === 'unreachable') shut(backend, `it cannot be reached (${outcome.message})`)
     // NOTE: a backend that is merely full may be slow to accept connections while it answers others
     else if (outcome.kind === 'timeout' && outcome.phase === 'connect' && now() - backend.heardAt > settings.connectTimeoutMs)
@@ -117,7 +141,7 @@ export function makeDispatcher({
     const wasOpen = backend.open
     gate.shut(backend, trouble)
     if (!wasOpen) return
-    backend.shutBell.ring()
+    backend.askBell.ring()
     queueMicrotask(() => [...backend.lanes.values()].forEach(offerAll)) // NOTE: what waited for it may go elsewhere now; the call that ended is in the midst of it
   }
 
@@ -139,7 +163,7 @@ export function makeDispatcher({
           makeReady(victim)
         }
         shut(backend, 'its connections broke')
-        for (const rota of new Set(verdict.with.map((victim) => victim.rota))) sender.offer(rota)
+        for (const rota of new Set(verdict.with.map((victim) => victim.turn.rota))) sender.offer(rota)
     }
   }
 
@@ -152,20 +176,24 @@ export function makeDispatcher({
     const leftMs = flight.feed.deadlineAt - now()
     const verdict = decide(outcome, flight, policy, leftMs, random)
     switch (verdict.kind) {
-      case 'result':
-        return settle(flight, endingOf(verdict.answer))
+      case 'result': {
+        const ending = endingOf(verdict.answer)
+        if (ending.kind === 'answered' && ending.timedBy) events.audioHeard(ending.timedBy)
+        return settle(flight, ending)
+      }
       case 'failed':
         return settle(flight, { kind: 'unanswered', code: verdict.code, message: verdict.message })
       case 'again':
         if (verdict.burns) flight.burnt++
         else flight.spared++
-        flight.avoid = outcome.kind === 'broken' || outcome.kind === 'timeout' ? backend : null
+        flight.avoid = verdict.elsewhere ? backend : null
         return wait(flight, verdict.waitMs)
     }
   }
 
   function settle(flight: Flight, ending: Ending): void {
     leave(flight)
+    schedule.served(flight, tokensServed(ending))
     flight.feed.settle(flight.line, ending)
   }
 
@@ -184,8 +212,8 @@ export function makeDispatcher({
 
   function wait(flight: Flight, ms: number, place: 'waiting' | 'judged' = 'waiting'): void {
     flight.place = place
-    due.add(flight, now() + ms)
-    wakeAt(flight.dueAt)
+    due.put(flight, now() + ms)
+    wakeAt(flight.rank)
   }
 
   function wakeAt(at: number): void {
@@ -197,7 +225,7 @@ export function makeDispatcher({
     const everyMs = Math.max(10, Math.min(sweepMs, settings.firstByteTimeoutMs / 4, settings.answerTimeoutMs / 4))
     for (let sweepAt = 0; !signal.aborted;) {
       const at = now()
-      const rotas = new Set<Flight['rota']>()
+      const rotas = new Set<Rota>()
       for (let flight = due.take(at); flight; flight = due.take(at)) {
         if (flight.place === 'judged') {
           const { avoid } = flight
@@ -205,7 +233,7 @@ export function makeDispatcher({
           if (avoid) conclude(flight, { kind: 'broken', message: '' }, avoid)
         } else {
           makeReady(flight)
-          rotas.add(flight.rota)
+          rotas.add(flight.turn.rota)
         }
       }
       for (const rota of rotas) sender.offer(rota)
@@ -214,27 +242,8 @@ export function makeDispatcher({
         for (const { wire } of backends) wire.sweep(at)
         sweepAt = at + everyMs
       }
-      alarmAt = Math.min(due.nextAt, gate.nextAt(), sweepAt)
+      alarmAt = Math.min(due.first?.rank ?? Infinity, gate.nextAt(), sweepAt)
       await alarm.wait(Math.max(1, alarmAt - now()), signal)
-    }
-  }
-
-  function told(backend: Backend, heard: Told): void {
-    switch (heard.kind) {
-      case 'models': {
-        const models = withAliases(heard.models, backend.settings.aliases)
-        if (backend.settings.models === null && models.join('\n') !== backend.models?.join('\n')) {
-          const fresh = setModels(backend, models, schedule.rotas, settings.startInFlight)
-          for (const listener of listeners) listener(backend.settings.url, models)
-          if (backend.open) fresh.forEach(offerAll)
-        }
-        return gate.open(backend)
-      }
-      case 'there':
-        if (backend.models === null) return gate.shut(backend, heard.trouble)
-        return gate.open(backend)
-      case 'away':
-        if (!backend.open) gate.shut(backend, heard.trouble)
     }
   }
 
@@ -262,16 +271,19 @@ export function makeDispatcher({
         if (offers) for (const lane of backend.lanes.values()) offerAll(lane)
       }
     },
-    onModels(listener) {
-      listeners.push(listener)
-      for (const { settings: its, models } of backends) if (models) listener(its.url, models)
-    },
+    onModels: hearing.onModels,
     async run(signal) {
       const over = new AbortController()
       const watching = backends.map((backend) =>
         watch(
           backend,
-          { clock, everyMs: settings.discoverEveryMs, probeMs, told: (heard) => told(backend, heard), bell: backend.shutBell },
+          {
+            clock,
+            everyMs: settings.discoverEveryMs,
+            probeMs,
+            told: (heard) => hearing.told(backend, heard),
+            bell: backend.askBell,
+          },
           signal,
         ),
       )

@@ -24,23 +24,23 @@ async function listen(handle: RequestListener, port = 0): Promise<{ server: Serv
   return { server, port: (server.address() as AddressInfo).port, die }
 }
 
-function start(port: number): Dispatcher {
+function start(port: number, firstByteTimeoutMs = 20_000): Dispatcher {
   const dispatcher = makeDispatcher({
     settings: {
       backends: [{ url: `http://127.0.0.1:${port}/v1`, key: null, headers: {}, models: null, endpoints: null, maxInFlight: 16 }],
       attempts: 3,
       backoffBaseMs: 5,
       backoffMaxMs: 20,
-      connectTimeoutMs: 1_000,
-      firstByteTimeoutMs: 200,
-      answerTimeoutMs: 1_000,
+      connectTimeoutMs: 10_000,
+      firstByteTimeoutMs,
+      answerTimeoutMs: 30_000,
       maxAnswerBytes: 1e6,
       startInFlight: 8,
       discoverEveryMs: 60_000,
     },
     clock: systemClock,
     random: Math.random,
-    events: { attempted() {}, backendShut() {}, backendOpen() {} },
+    events: { attempted() {}, audioHeard() {}, backendShut() {}, backendOpen() {} },
   })
   const stop = new AbortController()
   const running = dispatcher.run(stop.signal)
@@ -87,7 +87,7 @@ test('a line that hangs ends as request_timeout after its attempts, the others h
     bodyOf(request, (body) => (body === 'hang' ? hung++ : response.end('{}')))
   })
   const feed = scriptedFeed(['hang', ...named('line', 50)])
-  start(port).add(feed)
+  start(port, 1_000).add(feed)
   await feed.ended(51)
   expect(statusOf(feed.ends.get('hang'))).toBe('request_timeout')
   expect(statusOf(feed.ends.get('line7'))).toBe(200)

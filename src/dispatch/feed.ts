@@ -1,3 +1,4 @@
+import type { BackendTls } from '../domain/backend-tls.ts'
 import type { Ending } from '../domain/outcome.ts'
 
 /** One line as the lanes see it. */
@@ -17,6 +18,14 @@ export interface Feed {
   readonly endpoint: string
   /** End of the batch's window, by the monotonic clock: no retry waits beyond it. */
   readonly deadlineAt: number
+  /** Lines of the whole batch. */
+  readonly lines: number
+  /** Its project's part of what is served, beside those of others that have lines. `wake` it when it changes. */
+  readonly weight: number
+  /** It would miss its window at the present pace: its project's batches go by their deadlines alone. `wake` it when it changes. */
+  readonly atRisk: boolean
+  /** Tokens that its next line will take, as far as can be told. */
+  readonly tokensALine: number
   /** The next line that is at hand, or undefined: then the feed is passed over until `Dispatcher.wake`. */
   take(): Sendable | undefined
   /** Asked before each send, of a taken line too that waits for its next attempt: is the right to it fresh? If not, the line waits and is asked again. */
@@ -73,6 +82,12 @@ export interface BackendSettings {
   readonly aliases?: Readonly<Record<string, string>>
   /** Added to bodies that have none: vLLM takes a request with a lower number before others, and 0 is that of those which say nothing (its `--scheduling-policy priority`). */
   readonly priority?: number | null
+  /** Where several have a model and more room than there are lines: its part, by weight times what is free. By default 1. */
+  readonly weight?: number
+  /** null: as usual. */
+  readonly tls?: BackendTls | null
+  /** Address of the proxy through which it is called; null: none. */
+  readonly proxy?: string | null
 }
 
 export interface DispatchSettings {

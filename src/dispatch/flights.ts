@@ -1,9 +1,9 @@
-import { rewritten } from '../domain/rewrite.ts'
 import type { Feed, Sendable } from './feed.ts'
-import type { Backend, Flight, Lane, Rota } from './state.ts'
+import type { SentBody } from './sent-body.ts'
+import type { Backend, Flight, Lane, Turn } from './state.ts'
 
 /** A taken line, on its way. undefined: it was stopped before it began. */
-export function board(stops: Stops, feed: Feed, line: Sendable, rota: Rota): Flight | undefined {
+export function board(stops: Stops, turn: Turn, feed: Feed, line: Sendable): Flight | undefined {
   const together = stops.of(line.signal)
   if (line.signal.aborted) {
     feed.stopped(line)
@@ -12,7 +12,8 @@ export function board(stops: Stops, feed: Feed, line: Sendable, rota: Rota): Fli
   const flight: Flight = {
     feed,
     line,
-    rota,
+    turn,
+    charged: 0,
     together,
     place: 'ready',
     lane: null,
@@ -22,15 +23,15 @@ export function board(stops: Stops, feed: Feed, line: Sendable, rota: Rota): Fli
     spared: 0,
     deaths: 0,
     avoid: null,
-    dueAt: 0,
-    dueIndex: -1,
+    rank: 0,
+    heapIndex: -1,
   }
   together.add(flight)
   return flight
 }
 
 /** Sends it. */
-export function depart(flight: Flight, lane: Lane, now: number): void {
+export function depart(flight: Flight, lane: Lane, now: number, bodyOf: SentBody): void {
   const { backend } = lane
   flight.place = 'out'
   flight.lane = lane
@@ -39,8 +40,7 @@ export function depart(flight: Flight, lane: Lane, now: number): void {
   backend.inFlight++
   if (flight.deaths > 0) backend.suspectsOut++
   if (goesAlone(flight)) backend.suspect = flight
-  const { body } = flight.line
-  flight.call = backend.wire.send(flight, flight.feed.endpoint, lane.rewrite ? rewritten(body, lane.rewrite) : body)
+  flight.call = backend.wire.send(flight, flight.feed.endpoint, bodyOf(flight, lane))
 }
 
 /** Its call is over. */
@@ -60,17 +60,17 @@ export const goesAlone = (flight: Flight | null): boolean => flight !== null && 
 /** Back into its rota: it goes as soon as a lane has room. */
 export function makeReady(flight: Flight): void {
   flight.place = 'ready'
-  if (flight.deaths > 0) flight.rota.suspects.add(flight)
-  else flight.rota.ready.add(flight)
+  if (flight.deaths > 0) flight.turn.rota.suspects.add(flight)
+  else flight.turn.rota.ready.add(flight)
 }
 
 /** Takes it out of wherever it is. Its end is the caller's to tell. */
 export function leave(flight: Flight): Backend | undefined {
-  const { lane, call, rota, place } = flight
+  const { lane, call, turn, place } = flight
   flight.place = 'over'
   flight.together.delete(flight)
-  rota.ready.delete(flight)
-  rota.suspects.delete(flight)
+  turn.rota.ready.delete(flight)
+  turn.rota.suspects.delete(flight)
   if (!lane) return undefined
   if (place === 'draining') lane.backend.suspect = null
   else land(flight, lane)

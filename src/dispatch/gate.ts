@@ -10,7 +10,7 @@ export interface Gate {
   /** It was heard of. */
   open(backend: Backend): void
   /** A refusal left nothing in flight: the lane rests. Then it has room for one, which is the probe. */
-  rest(lane: Lane): void
+  rest(lane: Lane, trouble: string): void
   /** Opens the lanes whose rest is over. */
   wakeRested(now: number): void
   /** When the next rest is over. */
@@ -53,7 +53,8 @@ export function makeGate({ startInFlight, now, restMs, opened, freed, events }: 
       }
       for (const lane of backend.lanes.values()) opened(lane)
     },
-    rest(lane) {
+    rest(lane, trouble) {
+      lane.trouble = trouble
       lane.pace = freshPace(1)
       lane.restsUntil = now() + restMs(lane.refusals++)
       resting.add(lane)

@@ -7,7 +7,7 @@ import { makeRing } from './ring.ts'
 import type { Backend, Flight, Lane, Rota } from './state.ts'
 
 /** A backend of which nothing is known yet but what the settings say. */
-export const freshBackend = (settings: BackendSettings, wire: Wire<Flight>, shutBell: Bell): Backend => ({
+export const freshBackend = (settings: BackendSettings, wire: Wire<Flight>, askBell: Bell): Backend => ({
   settings,
   wire,
   lanes: new Map(),
@@ -23,7 +23,8 @@ export const freshBackend = (settings: BackendSettings, wire: Wire<Flight>, shut
   suspectsOut: 0,
   suspectsMost: 1,
   suspect: null,
-  shutBell,
+  toldAt: -Infinity,
+  askBell,
 })
 
 /** Makes the lanes for the models that a backend has now, and no others: flights of those that went end as they are. Gives the new ones. */
@@ -73,7 +74,7 @@ export function statusOf({ settings, models, open, trouble, inFlight, ceiling, l
     url: settings.url,
     models,
     state: open && !resting ? 'open' : 'closed',
-    trouble: trouble ?? (resting ? 'it accepts nothing: it answers 429, 502 or 503 to everything' : null),
+    trouble: trouble ?? (resting ? `it accepts nothing: ${[...new Set(all.map((lane) => lane.trouble))].join('; ')}` : null),
     inFlight,
     limit: Math.min(
       ceiling,
@@ -92,7 +93,9 @@ const makeLane = (backend: Backend, model: string, startInFlight: number): Lane 
   rotas: makeRing(),
   pace: startPace(backend, startInFlight),
   inFlight: 0,
+  credit: 0,
   refusals: 0,
+  trouble: '',
   restsUntil: 0,
 })
 

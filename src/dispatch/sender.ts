@@ -1,5 +1,7 @@
+import { giveLine, type Room } from '../domain/rooms.ts'
 import { depart, goesAlone, makeReady } from './flights.ts'
 import type { Schedule } from './schedule.ts'
+import type { SentBody } from './sent-body.ts'
 import type { Backend, Flight, Lane, Rota } from './state.ts'
 
 /** Keeps lanes full: a call that ended gives its place to the next in turn; lines that come to hand go where there is most room. */
@@ -13,13 +15,14 @@ export interface Sender {
 export interface SenderParts {
   readonly schedule: Schedule
   readonly now: () => number
+  readonly bodyOf: SentBody
   /** Nothing more may be sent at all. */
   readonly stopping: () => boolean
   /** The right to a line is not fresh: it is asked for again a little later. */
   readonly held: (flight: Flight) => void
 }
 
-export function makeSender({ schedule, now, stopping, held }: SenderParts): Sender {
+export function makeSender({ schedule, now, bodyOf, stopping, held }: SenderParts): Sender {
   const takesMore = (backend: Backend): boolean =>
     backend.open && backend.inFlight < backend.ceiling && !goesAlone(backend.suspect) && !stopping()
 
@@ -37,7 +40,7 @@ export function makeSender({ schedule, now, stopping, held }: SenderParts): Send
       lane.backend.suspect = flight
       return false
     }
-    depart(flight, lane, now())
+    depart(flight, lane, now(), bodyOf)
     return true
   }
 
@@ -84,14 +87,20 @@ export function makeSender({ schedule, now, stopping, held }: SenderParts): Send
       const [only] = rota.lanes
       if (only && rota.lanes.length === 1) return fill(only.backend)
       for (let lanes = rota.lanes.filter(hasRoom); lanes.length > 0;) {
-        const lane = lanes.reduce((a, b) => (share(b) < share(a) ? b : a))
+        const { index, credits } = giveLine(lanes.map(roomOf))
+        const lane = lanes[index]
+        if (!lane) return
         const flight = schedule.next(rota, lane)
-        if (!flight || !launch(flight, lane) || !hasRoom(lane)) lanes = lanes.filter((l) => l !== lane)
+        const went = flight !== undefined && launch(flight, lane)
+        if (went) for (const [i, one] of lanes.entries()) one.credit = credits[i] ?? 0
+        if (!went || !hasRoom(lane)) lanes = lanes.filter((l) => l !== lane)
       }
     },
   }
 }
 
-/** How full it is. */
-const share = ({ inFlight, pace, backend }: Lane): number =>
-  Math.max(inFlight / pace.limit, backend.inFlight / Math.max(1, backend.ceiling))
+const roomOf = ({ inFlight, pace, credit, backend }: Lane): Room => ({
+  weight: backend.settings.weight ?? 1,
+  free: Math.min(pace.limit - inFlight, backend.ceiling - backend.inFlight),
+  credit,
+})

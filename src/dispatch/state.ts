@@ -5,8 +5,9 @@
 import type { Pace } from '../domain/lane.ts'
 import type { Rewrite } from '../domain/rewrite.ts'
 import type { Bell } from '../kit/forever.ts'
-import type { Timed } from './due.ts'
 import type { BackendSettings, Feed, Sendable } from './feed.ts'
+import type { Heap, Ranked } from './heap.ts'
+import type { Order } from './order.ts'
 import type { Ring } from './ring.ts'
 import type { Call } from './http/slot.ts'
 import type { Wire } from './http/transport.ts'
@@ -18,10 +19,13 @@ import type { Wire } from './http/transport.ts'
  */
 export type Place = 'ready' | 'out' | 'waiting' | 'judged' | 'draining' | 'over'
 
-export interface Flight extends Timed {
+/** `rank`: while it waits, when it goes on. */
+export interface Flight extends Ranked {
   readonly feed: Feed
   readonly line: Sendable
-  readonly rota: Rota
+  readonly turn: Turn
+  /** Tokens that its project was charged for it. */
+  charged: number
   /** The flights that its signal stops, this one among them. */
   readonly together: Set<Flight>
   place: Place
@@ -43,20 +47,22 @@ export interface Rota {
   readonly lanes: Lane[]
   readonly turns: Map<string, Turn>
   /** Projects with lines at hand. */
-  readonly projects: Ring<Turn>
+  readonly projects: Heap<Turn>
+  /** The rank of who was served last, when it was served: where a project begins that had nothing to send. */
+  served: number
   /** Flights whose time has come: before new lines. */
   readonly ready: Set<Flight>
   /** Flights that were out when a backend died: before all others, a few at a time. */
   readonly suspects: Set<Flight>
 }
 
-/** A project's turn in a rota. */
-export interface Turn {
+/** A project's turn in a rota. `rank`: tokens that it was charged, by its weight; who has the lowest is next. */
+export interface Turn extends Ranked {
   readonly rota: Rota
   readonly projectId: string
   readonly feeds: Set<Feed>
   /** Feeds with lines at hand. */
-  readonly atHand: Ring<Feed>
+  readonly atHand: Order
 }
 
 export interface Lane {
@@ -67,8 +73,12 @@ export interface Lane {
   readonly rotas: Ring<Rota>
   pace: Pace
   inFlight: number
+  /** Lines that it is owed beside the other lanes of its model. */
+  credit: number
   /** Nothing of it was accepted, so often in a row. */
   refusals: number
+  /** Why, for an operator. */
+  trouble: string
   /** Until when nothing is sent, by the monotonic clock; 0: it does not rest. */
   restsUntil: number
 }
@@ -94,6 +104,8 @@ export interface Backend {
   suspectsMost: number
   /** The suspect that goes alone: it is out, or waits for the backend to drain. */
   suspect: Flight | null
-  /** Rung when it is shut. */
-  readonly shutBell: Bell
+  /** When it last told of its models, or that it is there. */
+  toldAt: number
+  /** Rung when it is to be asked at once: it was shut, or may have other models now. */
+  readonly askBell: Bell
 }

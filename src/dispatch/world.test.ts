@@ -60,7 +60,7 @@ async function live(seed: number): Promise<string[]> {
     settings: dispatchSettings(backendsOf, 8),
     clock,
     random,
-    events: { attempted() {}, backendShut() {}, backendOpen() {} },
+    events: { attempted() {}, audioHeard() {}, backendShut() {}, backendOpen() {} },
     transport: scriptedTransport(clock, {
       call(call) {
         const { url, body } = call

@@ -118,6 +118,8 @@ export interface Batch {
   readonly cancellingAt: number | null
   readonly cancelledAt: number | null
   readonly total: number
+  /** It would miss its window at the present pace. */
+  readonly atRisk: boolean
   /** Sums over checkpoints: of the shards while it runs, fixed in the row by publishing. */
   readonly sums: Sums
 }

@@ -1,4 +1,6 @@
-/** One row an endpoint: what a line of it must have in its body. A new endpoint is one row and its tests. */
+import { audioNames } from './form.ts'
+
+/** One row an endpoint: what a line of it must have in its body, how it is sent, and how it is billed. A new endpoint is one row and its tests. */
 export interface Endpoint {
   readonly url: string
   /** Body fields that must be there and not null, `model` apart. Each is an OR: one of the names is enough; the first is named in the error. */
@@ -9,13 +11,37 @@ export interface Endpoint {
   readonly countsInputs?: boolean
   /** How the error for `stream: true` calls it (contract 6.3). */
   readonly title: string
+  /** Bodies go out as forms, with the audio that they name, and what they use is counted in seconds if an answer tells no tokens. */
+  readonly audio?: boolean
+  /** Fields that bound how long an answer may be, in tokens; without them answers have none. */
+  readonly outputLimits?: readonly string[]
+  /** What a batch cannot honour, and why: a field that is false or null asks for nothing. */
+  readonly cannot?: readonly (readonly [name: string, why: string])[]
 }
 
 export const endpoints: readonly Endpoint[] = [
-  { url: '/v1/chat/completions', required: [['messages']], always: true, title: 'Chat Completions' },
-  { url: '/v1/responses', required: [['input', 'prompt']], always: true, title: 'Responses' },
+  {
+    url: '/v1/chat/completions',
+    required: [['messages']],
+    always: true,
+    title: 'Chat Completions',
+    outputLimits: ['max_completion_tokens', 'max_tokens'],
+  },
+  {
+    url: '/v1/responses',
+    required: [['input', 'prompt']],
+    always: true,
+    title: 'Responses',
+    outputLimits: ['max_output_tokens'],
+    cannot: [
+      ['background', 'each request of a batch is waited for. Leave it out'],
+      ['previous_response_id', 'requests of a batch run in any order, on any server. Give what was said before in the input'],
+    ],
+  },
   { url: '/v1/embeddings', required: [['input']], always: true, title: 'Embeddings', countsInputs: true },
-  { url: '/v1/completions', required: [['prompt']], always: false, title: 'Completions' },
+  { url: '/v1/audio/transcriptions', required: [audioNames], always: true, title: 'Transcriptions', audio: true },
+  { url: '/v1/audio/translations', required: [audioNames], always: false, title: 'Translations', audio: true },
+  { url: '/v1/completions', required: [['prompt']], always: false, title: 'Completions', outputLimits: ['max_tokens'] },
   { url: '/v1/moderations', required: [['input']], always: false, title: 'Moderations' },
   { url: '/v1/rerank', required: [['query'], ['documents']], always: false, title: 'Rerank' },
   {
@@ -34,5 +60,8 @@ export const offeredEndpoints = (backends: readonly (readonly string[] | null)[]
   endpoints
     .filter(({ always, url }) => always || backends.length === 0 || backends.some((has) => has === null || has.includes(url)))
     .map(({ url }) => url)
+
+const audioUrls = new Set(endpoints.filter(({ audio }) => audio).map(({ url }) => url))
+export const isAudio = (url: string): boolean => audioUrls.has(url)
 
 export const endpointOf = (url: string): Endpoint | undefined => endpoints.find((e) => e.url === url)

@@ -1,3 +1,5 @@
+import { shownTime } from './rate.ts'
+
 /** The caller is wrong, or must wait: one error for all doors. `message` says what is wrong and what to do; it never holds a key, a prompt or an answer. */
 export class ApiError extends Error {
   readonly status: number
@@ -34,6 +36,15 @@ export const missingKey = () =>
 export const wrongKey = () =>
   new ApiError(401, 'invalid_api_key', 'Incorrect API key provided. Ask the operator of this server for a valid one.')
 export const notAllowed = () => new ApiError(403, null, 'This API key may not use this project.')
+export const expiredKey = () =>
+  new ApiError(401, 'invalid_api_key', 'This API key has expired. Ask the administrator of your project for a new one.')
+/** The key may use the project, but not for this. */
+export const lacksRight = (right: string) =>
+  new ApiError(
+    403,
+    'missing_right',
+    `This API key lacks the right '${right}' in this project. Use a key that has it, or ask the administrator of the project for one.`,
+  )
 export const missingParameter = (param: string) =>
   new ApiError(400, 'missing_required_parameter', `Missing required parameter: '${param}'.`, param)
 export const invalidValue = (param: string, value: string, supported: readonly string[]) =>
@@ -77,6 +88,58 @@ export const badJson = () =>
   )
 export const noSuchBatch = (id: string) => new ApiError(404, null, `No batch found with id '${brief(id)}'.`)
 export const noSuchFile = (id: string) => new ApiError(404, null, `No such File object: ${brief(id)}`, 'id')
+export const noSuchProject = (id: string) =>
+  new ApiError(404, null, `There is no project '${brief(id)}'. An operator can create it.`, 'project')
+export const projectNameTaken = (name: string) =>
+  new ApiError(409, null, `There is a project '${brief(name)}' already.`, 'name', { 'x-should-retry': 'false' })
+/** `waitMs`: until one more fits. */
+export const tooOften = (kind: string, limit: number, waitMs: number) =>
+  new ApiError(
+    429,
+    'rate_limit_exceeded',
+    `Rate limit reached for ${kind}: this key may have ${limit} ${kind === 'requests' ? 'a second' : 'an hour'}. Please try again in ${shownTime(waitMs)}.`,
+    null,
+    { 'retry-after': String(Math.ceil(waitMs / 1000)), 'retry-after-ms': String(Math.ceil(waitMs)) },
+  )
+/** `again`: seconds until the bound begins anew; null: it does not by itself. */
+export const overQuota = (kind: string, amount: number, again: number | null) =>
+  new ApiError(
+    429,
+    'quota_exceeded',
+    `This project has reached its quota '${kind}' of ${amount}. ${again === null ? 'Try again when there is room, or ask an operator for more.' : `It begins anew in ${again} seconds; an operator can raise it.`}`,
+    null,
+    { 'x-should-retry': 'false', ...(again === null ? {} : { 'retry-after': String(again) }) },
+  )
+export const tooManyDryRuns = () =>
+  new ApiError(
+    429,
+    'too_many_dry_runs',
+    'This server checks as many files as it can at once. Try again in a few seconds.',
+    null,
+    {
+      'retry-after': '5',
+    },
+  )
+export const noSuchQuota = (kind: string) => new ApiError(404, null, `The project has no quota '${brief(kind)}' of this model.`)
+export const noSuchWebhook = (id: string) => new ApiError(404, null, `There is no webhook '${brief(id)}' in this project.`)
+export const noSuchDelivery = (id: string) => new ApiError(404, null, `There is no delivery '${brief(id)}' of this webhook.`)
+export const tooManyWebhooks = (most: number) =>
+  new ApiError(409, null, `A project has at most ${most} webhooks: delete one that is no longer needed.`, null, {
+    'x-should-retry': 'false',
+  })
+export const noSigningKey = () =>
+  new ApiError(
+    501,
+    null,
+    'This server has no signing key for webhooks: its operator must set NIGHTSHIFT_SIGNING_KEY, the same for all its processes.',
+    null,
+    { 'x-should-retry': 'false' },
+  )
+export const noSuchKey = (id: string) => new ApiError(404, null, `There is no key '${brief(id)}', or it was revoked before.`)
+export const keyOfOthers = () =>
+  new ApiError(409, null, 'This key is for other projects too, or of an operator: an operator can revoke it.', null, {
+    'x-should-retry': 'false',
+  })
 export const resultsGone = (kind: string, id: string) =>
   new ApiError(410, null, `The ${kind} of this batch, ${brief(id)}, is gone: deleted, replaced, or its time was over.`)
 export const noSuchRoute = (method: string, path: string) => new ApiError(404, null, `Invalid URL (${method} ${brief(path)}).`)

@@ -2,6 +2,7 @@
 export type FetchCode =
   | 'url_invalid'
   | 'url_not_allowed'
+  | 'url_not_found'
   | 'url_unreachable'
   | 'url_status'
   | 'url_encoded'
@@ -22,6 +23,14 @@ export class FetchError extends Error {
   }
 }
 
+const passingStatus = (status: number) => status === 408 || status === 425 || status === 429 || status >= 500
+
+/** May it be otherwise the next time? */
+export const mayPass = ({ code, status }: FetchError): boolean =>
+  code === 'url_unreachable' || code === 'url_timeout' || (status !== null && passingStatus(status))
+
+export const notFound = (what: string) =>
+  new FetchError('url_not_found', `${what} cannot be found, or this project may not read it. See that it is there, and granted.`)
 export const invalidAddress = (why: string) =>
   new FetchError(
     'url_invalid',

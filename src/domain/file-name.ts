@@ -7,16 +7,16 @@ export const fileNameOf = (disposition: string | null, path: string): string | n
 
 function disposed(header: string): string | null {
   const extended = /;\s*filename\*\s*=\s*utf-8'[^';]*'([^;\s"]+)/i.exec(header)?.[1]
-  if (extended !== undefined) return clean(decodeOnce(extended))
+  if (extended !== undefined) return plainName(decodeOnce(extended))
   const [, quoted, bare] = /;\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s"]+))/i.exec(header) ?? []
-  return clean(quoted?.replaceAll(/\\(.)/g, '$1') ?? bare ?? '')
+  return plainName(quoted?.replaceAll(/\\(.)/g, '$1') ?? bare ?? '')
 }
 
 const lastPart = (path: string): string | null =>
-  clean(decodeOnce(/[^/?#]*(?=[?#]|$)/.exec(path.replace(/[?#].*$/s, ''))?.[0] ?? ''))
+  plainName(decodeOnce(/[^/?#]*(?=[?#]|$)/.exec(path.replace(/[?#].*$/s, ''))?.[0] ?? ''))
 
 /** No folder, nothing that cannot be seen, no leading dot or dash; in one Unicode form. */
-function clean(text: string): string | null {
+export function plainName(text: string): string | null {
   const name = text
     .normalize('NFC')
     .replaceAll(/[\p{C}\p{Zl}\p{Zp}"<>|:*?]/gu, '')

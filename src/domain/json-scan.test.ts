@@ -46,7 +46,29 @@ describe.each(cases)('$name', ({ base64 }) => {
     const bytes = Buffer.from(base64, 'base64')
     if (!isUtf8(bytes) || bytes.toString().startsWith('\uFEFF')) return // NOTE: these two are the line checker's to decide
     expect(scanJson(bytes, 0, bytes.length, silent)).toBe(kindOf(parsed(bytes)))
+    const wide = Buffer.concat([bytes, Buffer.alloc(2000, ' ')])
+    expect(scanJson(wide, 0, wide.length, silent), 'where four bytes are looked at at once').toBe(kindOf(parsed(wide)))
   })
+})
+
+test.for([
+  ['a string', '"', 'x'.repeat(2000), '"'],
+  ['a number', '', '1'.repeat(2000), ''],
+  ['a fraction', '0.', '7'.repeat(2000), ''],
+] as const)('any byte at any place of %s that is looked at four bytes at a time', ([, before, middle, after]) => {
+  for (let byte = 0; byte < 128; byte++)
+    for (const place of [0, 1, 2, 3, 4, 5, 1997, 1998, 1999]) {
+      const bytes = Buffer.from(before + middle + after)
+      bytes[before.length + place] = byte
+      expect(scanJson(bytes, 0, bytes.length, silent), `${byte} at ${place}`).toBe(kindOf(parsed(bytes)))
+    }
+  for (const byte of ['é', '漢', '😀', '\u007f']) {
+    const bytes = Buffer.from(before + middle.slice(0, 5) + byte + middle + after)
+    expect(scanJson(bytes, 0, bytes.length, silent), byte).toBe(kindOf(parsed(bytes)))
+  }
+  const unended = Buffer.from(before + middle)
+  for (const end of [unended.length, unended.length - 1, unended.length - 2, unended.length - 3])
+    expect(scanJson(unended, 0, end, silent)).toBe(kindOf(parsed(unended.subarray(0, end))))
 })
 
 test('a million brackets are no deeper than one', () => {
@@ -119,5 +141,23 @@ test('a text with a byte changed is accepted exactly when JSON.parse accepts it'
       if (isUtf8(bytes)) expect(scanJson(bytes, 0, bytes.length, silent)).toBe(kindOf(parsed(bytes)))
     }),
     { numRuns: 1000 },
+  )
+})
+
+test('long lists of numbers are decided as JSON.parse decides, also with one byte of them changed', () => {
+  const number = fc.oneof(
+    fc.double({ noNaN: true, noDefaultInfinity: true }).map(String),
+    fc.integer().map(String),
+    fc.constantFrom('0', '-0', '0.5', '1.25e-7', '-3', '00', '-', '.5', '1.', '1e', '+1', '', 'null', '"a"', '[1,2]'),
+  )
+  const good = fc.double({ noNaN: true, noDefaultInfinity: true, min: -1, max: 1 }).map((n) => n.toFixed(17))
+  const list = fc.tuple(fc.array(good, { minLength: 60, maxLength: 70 }), fc.array(number, { maxLength: 3 }), fc.nat(60))
+  fc.assert(
+    fc.property(list, fc.nat(), fc.nat(127), fc.boolean(), ([numbers, odd, at], place, byte, change) => {
+      const bytes = Buffer.from(`{"a":[${[...numbers.slice(0, at), ...odd, ...numbers.slice(at)].join(',')}]}`)
+      if (change) bytes[place % bytes.length] = byte
+      expect(scanJson(bytes, 0, bytes.length, silent)).toBe(kindOf(parsed(bytes)))
+    }),
+    { numRuns: 2000 },
   )
 })

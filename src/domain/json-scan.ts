@@ -49,8 +49,10 @@ export function scanJson(bytes: Uint8Array, start: number, end: number, visitor:
         at++
       } else if (c === openArray) continue
       else entersObject = true
-    } else if (c === minus || (c !== undefined && c >= 0x30 && c <= 0x39)) at = skipNumber(bytes, at, end)
-    else at = skipWord(bytes, at, end)
+    } else if (c !== undefined && beginsNumber(c)) {
+      if (depth > 0 && isObject[depth] === 0 && end - at > listBytes) at = skipList(bytes, at, end)
+      at = skipNumber(bytes, at, end)
+    } else at = skipWord(bytes, at, end)
     if (at < 0) return 'invalid'
 
     for (;;) {
@@ -111,7 +113,27 @@ const plain = Uint8Array.from({ length: 256 }, (_, c) => (c === quote || c === b
 
 /** Past the closing quote, or -1. */
 function skipString(bytes: Uint8Array, start: number, end: number): number {
-  for (let at = start + 1; at < end; at++) {
+  const near = Math.min(end, start + nearBytes)
+  let at = start + 1
+  for (; at < near; at++) {
+    const c = bytes[at] ?? 0
+    if (plain[c] === 1) continue
+    if (c === quote) return at + 1
+    if (c !== backslash) return -1
+    at = skipEscape(bytes, at + 1, end)
+    if (at < 0) return -1
+  }
+  return at < end ? skipLong(bytes, at, end) : -1
+}
+
+/** A string that is not over by then is long: its bytes are looked at four at a time. */
+const nearBytes = 256
+
+/** The rest of a long string. */
+function skipLong(bytes: Uint8Array, start: number, end: number): number {
+  const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let at = start; at < end; at++) {
+    while (at + 4 < end && arePlain(words.getInt32(at))) at += 4
     const c = bytes[at] ?? 0
     if (plain[c] === 1) continue
     if (c === quote) return at + 1
@@ -121,6 +143,12 @@ function skipString(bytes: Uint8Array, start: number, end: number): number {
   }
   return -1
 }
+
+/** Of a word, the bytes that are zero are those of which this leaves the top bit ("Bit Twiddling Hacks", determine if a word has a zero byte). */
+const zeroes = (word: number): number => (word - 0x01010101) & ~word & 0x80808080
+/** None of its four bytes is below 0x20, the quote or the backslash. */
+const arePlain = (word: number): boolean =>
+  (((word - 0x20202020) & ~word & 0x80808080) | zeroes(word ^ 0x22222222) | zeroes(word ^ 0x5c5c5c5c)) === 0
 
 /** `at` is behind the backslash; gives the last byte of the escape, or -1. A lone surrogate is as good as any (JSON.parse takes it). */
 function skipEscape(bytes: Uint8Array, at: number, end: number): number {
@@ -173,6 +201,38 @@ function skipNumber(bytes: Uint8Array, start: number, end: number): number {
   }
   return at
 }
+
+/** With so much to come, a number in an array may be one of a long list. */
+const listBytes = 1024
+
+/** Of a list of numbers without white space: where the last of them begins, or an earlier one that is followed by something else. */
+function skipList(bytes: Uint8Array, start: number, end: number): number {
+  const fours = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let at = start; ;) {
+    const next = skipFraction(bytes, fours, at, end) + 1
+    if (next === 0 || next >= end || !beginsNumber(bytes[next] ?? 0)) return at
+    at = next
+  }
+}
+
+const beginsNumber = (c: number): boolean => c === minus || (c >= 0x30 && c <= 0x39)
+
+/** Where the comma behind a number stands that has no exponent, and whose digits are looked at four at a time; -1: it is another one, or none. */
+function skipFraction(bytes: Uint8Array, fours: DataView, start: number, end: number): number {
+  const from = bytes[start] === minus ? start + 1 : start
+  let at = bytes[from] === 0x30 ? from + 1 : skipDigits(bytes, from, end)
+  if (at === from) return -1
+  if (bytes[at] === 0x2e) {
+    const point = ++at
+    while (at + 4 < end && areDigits(fours.getInt32(at))) at += 4
+    at = skipDigits(bytes, at, end)
+    if (at === point) return -1
+  }
+  return at < end && bytes[at] === comma ? at : -1
+}
+
+/** Each byte of a word has 3 in its upper half, also when six more are added: it is 0x30 to 0x39. */
+const areDigits = (word: number): boolean => ((word & 0xf0f0f0f0) | (((word + 0x06060606) & 0xf0f0f0f0) >>> 4)) === 0x33333333
 
 const words = ['true', 'false', 'null'].map((w) => Uint8Array.from(w, (c) => c.charCodeAt(0)))
 

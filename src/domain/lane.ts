@@ -1,5 +1,5 @@
+import { meaningOf } from './answers.ts'
 import type { Outcome } from './outcome.ts'
-import { turnsAway } from './retry.ts'
 
 /** How many calls a lane may have in flight, and how that number moves. */
 export interface Pace {
@@ -46,11 +46,28 @@ export const adapt: Adapt = (pace, { meaning, inFlight }, ceiling) => {
   }
 }
 
-/** What an outcome says about the room that a backend has. */
-export function meaningOf(outcome: Outcome): Seen['meaning'] {
+/** Why an overload was one, for an operator. */
+export function overloadOf(outcome: Outcome): string {
   switch (outcome.kind) {
     case 'answered':
-      return turnsAway(outcome.status) ? 'overload' : outcome.status < 500 ? 'good' : 'nothing'
+      return `${meaningOf(outcome).what} (${outcome.status})`
+    case 'timeout':
+      return 'it does not accept connections in time'
+    case 'ours':
+    case 'unreachable':
+    case 'broken':
+    case 'unfetched':
+      return `this machine cannot connect (${outcome.message})`
+    case 'too-large':
+      return 'its answers are too large'
+  }
+}
+
+/** What an outcome says about the room that a backend has. */
+export function roomIn(outcome: Outcome): Seen['meaning'] {
+  switch (outcome.kind) {
+    case 'answered':
+      return meaningOf(outcome).lane
     case 'too-large':
       return 'good'
     case 'timeout':
@@ -59,6 +76,7 @@ export function meaningOf(outcome: Outcome): Seen['meaning'] {
       return 'overload'
     case 'unreachable':
     case 'broken':
+    case 'unfetched':
       return 'nothing'
   }
 }

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { PlanError } from './batch.ts'
 import type { Endpoint } from './endpoints.ts'
+import { tokensOfLine, type Estimate } from './estimate.ts'
 import { memberAt, memberNames, sameBytes, type MemberNames } from './json-member.ts'
 import { scanJson, type Visitor } from './json-scan.ts'
 
@@ -13,6 +14,8 @@ export interface CheckedLine {
   readonly bodyEnd: number
   /** How many inputs the line has, where the endpoint counts them; else 0. */
   readonly inputs: number
+  /** How many tokens it will take, as far as can be told. */
+  readonly tokens: Estimate
 }
 export type Checked = CheckedLine | { readonly kind: 'bad'; readonly errors: readonly PlanError[] }
 
@@ -51,7 +54,12 @@ export function makeLineChecker(endpoint: Endpoint): LineChecker {
   let modelBytes: Buffer | null = null
   let modelLine = 0
   const top = membersOf(['custom_id', 'method', 'url', 'body'])
-  const body = membersOf([...new Set(['model', 'stream', ...endpoint.required.flat(), 'input'])])
+  const { cannot = [], outputLimits = [] } = endpoint
+  const body = membersOf([
+    ...new Set(['model', 'stream', ...endpoint.required.flat(), 'input', ...cannot.map(([name]) => name), ...outputLimits]),
+  ])
+  const limitsAt = outputLimits.map((name) => body.names.indexOf(name))
+  const refused = cannot.map(([name, why]) => ({ at: body.names.indexOf(name), name, why }))
   const required = endpoint.required.map((names) => names.map((name) => body.names.indexOf(name)))
   const inputAt = body.names.indexOf('input')
   const endpointUrl = Buffer.from(endpoint.url)
@@ -155,8 +163,18 @@ export function makeLineChecker(endpoint: Endpoint): LineChecker {
         const name = body.names[oneOf[0] ?? 0] ?? ''
         wrong('missing_required_parameter', `body.${name}`, `Missing required parameter: '${name}'.`)
       }
+    if (endpoint.audio) checkAudio()
     if (has(body, streamAt) && firstByte(body, streamAt) === 0x74)
       wrong('streaming_unsupported', 'body.stream', `${endpoint.title}: Streaming is not supported in the Batch API.`)
+    for (const { at, name, why } of refused)
+      if (has(body, at) && !isNull(at) && firstByte(body, at) !== 0x66)
+        wrong('unsupported_parameter', `body.${name}`, `${endpoint.title}: '${name}' is not supported in the Batch API: ${why}.`)
+  }
+
+  function checkAudio(): void {
+    for (const at of required.flat())
+      if (has(body, at) && !isNull(at) && !isString(body, at))
+        wrongType(`body.${body.names[at]}`, 'a string', firstByte(body, at))
   }
 
   function checkModel(): void {
@@ -180,6 +198,15 @@ export function makeLineChecker(endpoint: Endpoint): LineChecker {
     if (firstByte(body, inputAt) !== 0x5b) return 1
     const inputs = JSON.parse(bytes.toString('utf8', startOf(body, inputAt), endOf(body, inputAt))) as unknown[]
     return typeof inputs[0] === 'number' ? 1 : Math.max(1, inputs.length)
+  }
+
+  /** The first limit that is a number; what else stands there the backend judges. */
+  function outputLimit(): number | null {
+    for (const at of limitsAt) {
+      const limit = has(body, at) ? Number(bytes.toString('latin1', startOf(body, at), endOf(body, at))) : NaN
+      if (Number.isFinite(limit)) return Math.max(0, Math.ceil(limit))
+    }
+    return null
   }
 
   return {
@@ -208,6 +235,7 @@ export function makeLineChecker(endpoint: Endpoint): LineChecker {
         bodyStart: startOf(top, bodyAt),
         bodyEnd: endOf(top, bodyAt),
         inputs: endpoint.countsInputs ? countInputs() : 0,
+        tokens: tokensOfLine(endOf(top, bodyAt) - startOf(top, bodyAt), limitsAt.length > 0, outputLimit()),
       }
     },
   }

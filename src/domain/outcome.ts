@@ -1,4 +1,5 @@
-import type { Usage } from './usage.ts'
+import type { FetchCode } from './fetch-error.ts'
+import type { TimedBy, Usage } from './usage.ts'
 
 export interface Answered {
   readonly kind: 'answered'
@@ -7,6 +8,10 @@ export interface Answered {
   readonly retryAfterMs: number | null
   /** As it came, unpacked if it was compressed. */
   readonly body: readonly Buffer[]
+  /** Of the answer to a form: what its backend says that it is, or null. */
+  readonly contentType?: string | null
+  /** Of audio: how long it plays, as the file itself tells, or null; undefined: it was no audio. */
+  readonly seconds?: number | null
 }
 
 /** What one attempt (one HTTP try) came to. An attempt that we stopped ourselves has none. */
@@ -19,11 +24,19 @@ export type Outcome =
   /** The connection broke after the request was written and before the answer was whole. */
   | { readonly kind: 'broken'; readonly message: string }
   | { readonly kind: 'timeout'; readonly phase: 'connect' | 'first-byte' | 'answer' }
+  /** What the line names could not be fetched. `passing`: it may be otherwise the next time. */
+  | { readonly kind: 'unfetched'; readonly code: FetchCode; readonly message: string; readonly passing: boolean }
   /** Our own trouble: sockets, DNS, memory. */
   | { readonly kind: 'ours'; readonly message: string }
 
 export type ResultCode =
-  'request_timeout' | 'backend_unreachable' | 'invalid_response' | 'response_too_large' | 'batch_expired' | 'batch_cancelled'
+  | 'request_timeout'
+  | 'backend_unreachable'
+  | 'invalid_response'
+  | 'response_too_large'
+  | 'batch_expired'
+  | 'batch_cancelled'
+  | FetchCode
 
 /** What a line came to for good: what stands in its result. */
 export type Ending =
@@ -33,5 +46,7 @@ export type Ending =
       readonly requestId: string | null
       readonly body: readonly Buffer[]
       readonly usage: Usage
+      /** Of audio: who told how long it plays. */
+      readonly timedBy?: TimedBy
     }
   | { readonly kind: 'unanswered'; readonly code: ResultCode; readonly message: string }

@@ -17,7 +17,7 @@ const late: Outcome = { kind: 'timeout', phase: 'first-byte' }
 const fresh = { burnt: 0, spared: 0 }
 const lastTry = { burnt: 4, spared: 9 }
 
-test.each([408, 409, 425, 498, 500, 501, 504, 507, 529])(
+test.each([408, 409, 424, 425, 498, 500, 501, 504, 507, 520, 524])(
   'a %i burns an attempt, and the last one stands in the result',
   (status) => {
     expect(decide(answered(status), fresh, policy, day, Math.random)).toMatchObject({ kind: 'again', burns: true })
@@ -25,7 +25,7 @@ test.each([408, 409, 425, 498, 500, 501, 504, 507, 529])(
   },
 )
 
-test.each([429, 502, 503])('a %i burns nothing, however often it comes', (status) => {
+test.each([429, 502, 503, 521, 522, 523, 529])('a %i burns nothing, however often it comes', (status) => {
   expect(decide(answered(status), { burnt: 4, spared: 1000 }, policy, day, Math.random)).toMatchObject({
     kind: 'again',
     burns: false,

@@ -1,3 +1,4 @@
+import { meaningOf } from './answers.ts'
 import { backoffMs, type Backoff } from './backoff.ts'
 import type { Answered, Outcome, ResultCode } from './outcome.ts'
 
@@ -17,7 +18,8 @@ export interface Tried {
 }
 
 export type Verdict =
-  | { readonly kind: 'again'; readonly burns: boolean; readonly waitMs: number }
+  /** `elsewhere`: another backend is better, if there is one. */
+  | { readonly kind: 'again'; readonly burns: boolean; readonly waitMs: number; readonly elsewhere: boolean }
   /** The answer stands, whatever its status. */
   | { readonly kind: 'result'; readonly answer: Answered }
   | { readonly kind: 'failed'; readonly code: ResultCode; readonly message: string }
@@ -29,18 +31,21 @@ export function decide(outcome: Outcome, tried: Tried, policy: RetryPolicy, left
   const cost = costOf(outcome)
   if (cost === 'final' || (cost === 'burns' && tried.burnt + 1 >= policy.attempts)) return lastOf(outcome, policy.attempts)
   const waitMs = waitOf(outcome, cost === 'burns' ? tried.burnt : tried.spared, policy, random)
-  return { kind: 'again', burns: cost === 'burns', waitMs: leftMs > 0 ? Math.min(waitMs, leftMs) : waitMs }
+  return {
+    kind: 'again',
+    burns: cost === 'burns',
+    waitMs: leftMs > 0 ? Math.min(waitMs, leftMs) : waitMs,
+    elsewhere: outcome.kind === 'broken' || outcome.kind === 'timeout' || tellsOfModels(outcome),
+  }
 }
 
-const burning = new Set([408, 409, 425, 498])
-/** The backend, or what stands before it, takes no more or is not there: nothing was tried. */
-export const turnsAway = (status: number): boolean => status === 429 || status === 502 || status === 503
+/** Does it say that the backend no longer has the model? */
+export const tellsOfModels = (outcome: Outcome): boolean => outcome.kind === 'answered' && meaningOf(outcome).stale === true
 
 function costOf(outcome: Outcome): 'final' | 'burns' | 'spares' {
   switch (outcome.kind) {
     case 'answered':
-      if (turnsAway(outcome.status)) return 'spares'
-      return burning.has(outcome.status) || outcome.status >= 500 ? 'burns' : 'final'
+      return meaningOf(outcome).line
     case 'broken':
       return 'burns'
     case 'timeout':
@@ -48,6 +53,8 @@ function costOf(outcome: Outcome): 'final' | 'burns' | 'spares' {
     case 'unreachable':
     case 'ours':
       return 'spares'
+    case 'unfetched':
+      return outcome.passing ? 'burns' : 'final'
     case 'too-large':
       return 'final'
   }
@@ -59,6 +66,8 @@ function lastOf(outcome: Outcome, attempts: number): Verdict {
       return { kind: 'result', answer: outcome }
     case 'too-large':
       return failed('response_too_large', `The answer is larger than ${outcome.limitBytes} bytes.`)
+    case 'unfetched':
+      return failed(outcome.code, outcome.message)
     case 'timeout':
       return failed('request_timeout', `The model did not answer in time, in ${attempts} attempts.`)
     case 'broken':
@@ -82,6 +91,7 @@ function waitOf(outcome: Outcome, failures: number, policy: RetryPolicy, random:
     }
     case 'broken':
     case 'timeout':
+    case 'unfetched':
       return backoffMs(failures, policy, random)
     case 'unreachable': // the lane waits for the backend; the line is to be there when it comes back
     case 'ours':

@@ -44,6 +44,29 @@ const count = (value: unknown): number => (typeof value === 'number' && Number.i
 const record = (value: unknown): Record<string, unknown> =>
   typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 
+/** Who told how long audio plays: the answer, the file's own header, or nobody. */
+export type TimedBy = 'answer' | 'file' | 'nobody'
+
+const seconds = (value: unknown): number => {
+  const given = typeof value === 'string' ? Number(value) : value
+  return typeof given === 'number' && Number.isFinite(given) && given > 0 && given < 1e9 ? given : 0
+}
+
+/**
+ * Of the answer to audio: its tokens if it tells any, for then it is billed by them; else its seconds, from `usage` (`{"type":"duration","seconds":n}`) or `duration` (of
+ * `verbose_json`, in some servers a text), or `fileSeconds`, which the file told.
+ */
+export function readAudioUsage(
+  answer: unknown,
+  fileSeconds: number | null,
+): { readonly usage: Usage; readonly timedBy: TimedBy } {
+  const tokens = readUsage(answer)
+  const told = seconds(record(record(answer).usage).seconds) || seconds(record(answer).duration)
+  const timedBy = told > 0 ? 'answer' : fileSeconds !== null ? 'file' : 'nobody'
+  const durationMs = tokens.totalTokens > 0 ? 0 : Math.round((told || (fileSeconds ?? 0)) * 1000)
+  return { usage: { ...tokens, durationMs }, timedBy }
+}
+
 /**
  * Reads the `usage` of an answer: chat and completions (`prompt_tokens`, `completion_tokens`), responses (`input_tokens`, `output_tokens`), embeddings
  * (`prompt_tokens` alone). What is missing, negative or not a whole number counts as 0; a missing total is input plus output.

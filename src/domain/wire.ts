@@ -1,11 +1,14 @@
 import type { Batch } from './batch.ts'
+import { dayOf, type Day } from './day.ts'
+import { isAudio } from './endpoints.ts'
+import { costOf, costWire, type Cost, type PriceList } from './price.ts'
 import type { Usage } from './usage.ts'
 
 const seconds = (ms: number | null): number | null => (ms === null ? null : Math.floor(ms / 1000))
 
 /** The five token fields always; what is billed by duration says so (D18). */
-export const usageWire = (u: Usage) => ({
-  ...(u.durationMs > 0 ? { type: 'duration', seconds: u.durationMs / 1000 } : { type: 'tokens' }),
+export const usageWire = (u: Usage, endpoint: string) => ({
+  ...(isAudio(endpoint) && u.totalTokens === 0 ? { type: 'duration', seconds: u.durationMs / 1000 } : { type: 'tokens' }),
   input_tokens: u.inputTokens,
   input_tokens_details: { cached_tokens: u.cachedTokens },
   output_tokens: u.outputTokens,
@@ -13,8 +16,15 @@ export const usageWire = (u: Usage) => ({
   total_tokens: u.totalTokens,
 })
 
-/** A batch as clients see it (contract 3.1): all keys always, what is not set is null, times in whole seconds. */
-export const batchWire = (b: Batch) => ({
+/** What a batch cost on the day on which it ended, or has cost so far at what it costs today; nothing where there is no price list. */
+function costIn(b: Batch, list: PriceList, today: Day): { cost?: Cost | null } {
+  if (list.prices.length === 0) return {}
+  const endedAt = b.completedAt ?? b.expiredAt ?? b.cancelledAt ?? b.failedAt
+  return { cost: costWire(list, costOf(list, b.model, endedAt === null ? today : dayOf(endedAt), b.sums)) }
+}
+
+/** A batch as clients see it (contract 3.1): all keys always, what is not set is null, times in whole seconds. `at_risk` is ours, and there while it is true; so is `cost`, there where the operator has set prices. */
+export const batchWire = (b: Batch, prices: PriceList, today: Day) => ({
   id: b.id,
   object: 'batch',
   endpoint: b.endpoint,
@@ -35,8 +45,10 @@ export const batchWire = (b: Batch) => ({
   cancelling_at: seconds(b.cancellingAt),
   cancelled_at: seconds(b.cancelledAt),
   request_counts: { total: b.total, completed: b.sums.completed, failed: b.sums.failed },
-  usage: usageWire(b.sums),
+  usage: usageWire(b.sums, b.endpoint),
   metadata: b.metadata,
+  ...(b.atRisk && { at_risk: true }),
+  ...costIn(b, prices, today),
 })
 
 export interface FileFacts {
@@ -68,3 +80,9 @@ export const listWire = <T extends { readonly id: string }>(data: readonly T[], 
   last_id: data.at(-1)?.id ?? null,
   has_more: hasMore && data.length > 0,
 })
+
+/** Of files that batches write. */
+export const resultsPurpose = 'batch_output'
+
+/** A list that has no pages. */
+export const wholeList = <T>(data: readonly T[]) => ({ object: 'list' as const, data, has_more: false })

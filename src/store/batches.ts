@@ -72,6 +72,7 @@ const batchColumns = [
   'cancelling_at',
   'cancelled_at',
   'total',
+  'at_risk',
   ...sumColumns,
 ]
 const columns = batchColumns.join(', ')
@@ -181,6 +182,7 @@ export function batchOf(row: Row): Batch {
     cancellingAt: intOrNull(row, 'cancelling_at'),
     cancelledAt: intOrNull(row, 'cancelled_at'),
     total: int(row, 'total'),
+    atRisk: row.status === 'in_progress' && int(row, 'at_risk') === 1,
     sums: sumsOf(row),
   }
 }

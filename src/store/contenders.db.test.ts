@@ -246,7 +246,7 @@ describe.runIf(server)('on PostgreSQL, in all orders of statements', { timeout: 
         const walk = await claimPlan(db, 'p', lease)
         return { id, fence: walk?.fence ?? 0 }
       },
-      a: ({ id, fence }) => (db) => startBatch(db, id, fence, { blob: 'b', bytes: 1, lines: 1, model: 'm', shards: [{ number: 0, offset: 0, bytes: 1, lines: 1 }] }), // prettier-ignore
+      a: ({ id, fence }) => (db) => startBatch(db, id, fence, { blob: 'b', bytes: 1, lines: 1, tokens: 0, model: 'm', shards: [{ number: 0, offset: 0, bytes: 1, lines: 1 }] }), // prettier-ignore
       b:
         ({ id }) =>
         (db) =>
@@ -437,10 +437,11 @@ const creating =
         byKey: byKey === undefined ? null : `key:${what} ${byKey}`,
         byBody: `body:${what}`,
         isRepeat,
+        openAtMost: null,
       }
     })
     return (await db.tx((tx) => createBatches(tx, made))).map((answer) => {
-      if (answer.kind === 'mismatch') throw new Error('another body')
+      if (answer.kind === 'mismatch' || answer.kind === 'full') throw new Error(answer.kind)
       return answer.kind === 'made' ? answer.batch.id : answer.id
     })
   }

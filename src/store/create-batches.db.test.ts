@@ -13,9 +13,16 @@ const now = 1_800_000_000_000
 const minute = 60_000
 const keyId = 'k' as KeyId
 
-function ask({ what = 'a', byKey = null as string | null, isRepeat = false, at = now, whose = keyId } = {}): CreateAsk {
+function ask({
+  what = 'a',
+  byKey = null as string | null,
+  isRepeat = false,
+  at = now,
+  whose = keyId,
+  openAtMost = null as number | null,
+} = {}): CreateAsk {
   const batch = { id: randomUUID() as BatchId, projectId: project, keyId: whose, endpoint: 'e', input: 'file-x', completionWindow: '24h', metadata: null, outputExpiresSeconds: null, createdAt: at, expiresAt: at + 86_400_000 } // prettier-ignore
-  return { batch, bodyHash: what, byKey, byBody: `body:${what}`, isRepeat }
+  return { batch, bodyHash: what, byKey, byBody: `body:${what}`, isRepeat, openAtMost }
 }
 
 describe.each(Object.entries(databases))('%s', (_, open) => {
@@ -26,6 +33,17 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
     const count = async () => (await listBatches(db, project, null, 1000)).length - 1
     return { db, create, count, [Symbol.asyncDispose]: () => db[Symbol.asyncDispose]() }
   }
+
+  test('of twenty at once as many are made as may be open, whoever makes them; a repeat of one that was made is known', async () => {
+    await using c = await creator()
+    const alone = (one: CreateAsk) => c.db.tx((tx) => createBatches(tx, [one])).then(([answer]) => answer!)
+    const asks = Array.from({ length: 20 }, (_, i) => ask({ what: `${i}`, byKey: `key:${i}`, openAtMost: 6 }))
+    const answers = await Promise.all(asks.map((one, i) => (i % 2 ? alone(one) : c.create(one))))
+    expect(answers.map(({ kind }) => kind).toSorted()).toEqual([...Array(15).fill('full'), ...Array(5).fill('made')])
+    expect(await c.count()).toBe(5) // NOTE: one was open before
+    const made = answers.findIndex(({ kind }) => kind === 'made')
+    expect(await c.create(ask({ what: `${made}`, byKey: `key:${made}`, openAtMost: 6 }))).toMatchObject({ kind: 'known' })
+  })
 
   test('fifty at once under one key make one batch, and all are told which', async () => {
     await using c = await creator()

@@ -1,8 +1,9 @@
 import type { Batch } from '../domain/batch.ts'
-import type { BatchId } from '../domain/ids.ts'
+import type { BatchId, ProjectId } from '../domain/ids.ts'
 import { insertBatches, type NewBatch } from './batches.ts'
 import { bodyMark, findCreates, findUnanswered, holdCreates, putCreates, shareCreates, type Create } from './creates.ts'
 import type { Queries } from './db.ts'
+import { countOpen, holdQuotas } from './quotas.ts'
 
 /** A batch that is to be made once, however often it is asked for (contract D8). */
 export interface CreateAsk {
@@ -14,6 +15,8 @@ export interface CreateAsk {
   readonly byBody: string
   /** Has it been sent before? Its first answer may not have arrived. */
   readonly isRepeat: boolean
+  /** How many batches its project may have that have not ended; null: as many as it likes. */
+  readonly openAtMost: number | null
 }
 
 export type CreateAnswer =
@@ -21,6 +24,8 @@ export type CreateAnswer =
   | { readonly kind: 'known'; readonly id: BatchId }
   /** Its key is that of another batch. */
   | { readonly kind: 'mismatch' }
+  /** Its project has as many batches open as it may. */
+  | { readonly kind: 'full' }
 
 /** How long a key, and a body whose answer may not have arrived, stand for the batch that they made. */
 const keyMs = 24 * 3_600_000
@@ -35,6 +40,7 @@ export async function createBatches(tx: Queries, asks: readonly CreateAsk[]): Pr
   await holdCreates(tx, marksOf(asks.filter((ask) => !plain(ask))))
   await shareCreates(tx, marksOf(asks.filter(plain)))
   const known = new Map((await findCreates(tx, marksOf(keyed))).map((create) => [`${create.keyId} ${create.mark}`, create]))
+  const open = await openBatches(tx, asks)
   const making: Create[] = []
   const answers: (CreateAnswer | NewBatch)[] = []
 
@@ -56,6 +62,12 @@ export async function createBatches(tx: Queries, asks: readonly CreateAsk[]): Pr
       answers.push(byKey !== null && same.bodyHash !== bodyHash ? { kind: 'mismatch' } : { kind: 'known', id: same.batchId })
       continue
     }
+    const alreadyOpen = open.get(batch.projectId) ?? 0
+    if (ask.openAtMost !== null && alreadyOpen >= ask.openAtMost) {
+      answers.push({ kind: 'full' })
+      continue
+    }
+    open.set(batch.projectId, alreadyOpen + 1)
     const mark = byKey ?? bodyMark(byBody, batch.id)
     const create = { keyId: batch.keyId, mark, bodyHash, batchId: batch.id, createdAt: batch.createdAt, answered: false }
     known.set(`${batch.keyId} ${mark}`, create)
@@ -77,4 +89,11 @@ export async function createBatches(tx: Queries, asks: readonly CreateAsk[]): Pr
     if (!batch) throw new Error('an insertion without a row')
     return { kind: 'made', batch }
   })
+}
+
+/** Of projects with a bound: nobody else makes a batch of theirs until this transaction ends. */
+async function openBatches(tx: Queries, asks: readonly CreateAsk[]): Promise<Map<ProjectId, number>> {
+  const bounded = asks.filter(({ openAtMost }) => openAtMost !== null).map(({ batch }) => batch.projectId)
+  await holdQuotas(tx, bounded)
+  return countOpen(tx, [...new Set(bounded)])
 }

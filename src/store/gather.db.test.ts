@@ -9,7 +9,8 @@ import { gather } from './gather.ts'
 import { publishBatches, type Publication } from './publish.ts'
 import { closedShards, finishShards } from './segments.ts'
 import { claimShort, openBatches, type HeldFence } from './shards.ts'
-import { claimComposes, startBatches } from './walks.ts'
+import { claimComposes } from './walks.ts'
+import { startBatches } from './starts.ts'
 
 const lease = 60_000
 
@@ -80,10 +81,11 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
         blob: null,
         bytes: 100,
         lines: 10,
+        tokens: 0,
         model: 'm',
         shards: [{ number: 0, offset: 0, bytes: 100, lines: 10, body }],
       }
-      expect(await db.tx((tx) => startBatches(tx, [{ id, fence: walk.fence, plan }]))).toEqual([true])
+      expect(await db.tx((tx) => startBatches(tx, [{ id, fence: walk.fence, plan }]))).toEqual(['started'])
     }
     return ids
   }
@@ -126,10 +128,17 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
     await using db = await open()
     const ids = [await newBatch(db), await newBatch(db)]
     const fences = [(await claimPlan(db, 'p', lease))!.fence, (await claimPlan(db, 'p', lease))!.fence]
-    const plan = { blob: 'b', bytes: 100, lines: 10, model: 'm', shards: [{ number: 0, offset: 0, bytes: 100, lines: 10 }] }
+    const plan = {
+      blob: 'b',
+      bytes: 100,
+      lines: 10,
+      tokens: 0,
+      model: 'm',
+      shards: [{ number: 0, offset: 0, bytes: 100, lines: 10 }],
+    }
     const start = (at: number, fence: number) => ({ id: ids[at]!, fence, plan })
     const started = await db.tx((tx) => startBatches(tx, [start(0, fences[0]!), start(1, fences[1]! - 1), start(1, fences[1]!)]))
-    expect(started).toEqual([true, false, true])
+    expect(started).toEqual(['started', 'lost', 'started'])
     for (const id of ids) {
       const [batch] = (await openBatches(db, 'm', 10)).filter((b) => b.id === id)
       const [held] = await claimShort(db, [batch!], 'w', lease, 4)

@@ -1,34 +1,84 @@
 import type { KeyId, ProjectId } from '../domain/ids.ts'
-import { int, intOrNull, text, type Queries, type Row } from './db.ts'
+import type { RateLimits } from '../domain/rate.ts'
+import { int, intOrNull, text, textOrNull, type Queries, type Row } from './db.ts'
 
 /** A key as it can be shown: the key itself is stored only as a hash. */
 export interface Key {
   readonly id: KeyId
+  /** What it is for when a request names no project. */
   readonly projectId: ProjectId
   readonly name: string
   /** Its first characters, so that a person can tell keys apart. */
   readonly hint: string
+  readonly isOperator: boolean
+  /** What it may do, where: at least in its own project. */
+  readonly access: readonly Access[]
+  /** How often it may do things; what is not there is as for all keys. */
+  readonly limits: RateLimits
   readonly createdAt: number
+  readonly expiresAt: number | null
+  /** To the minute or so. */
+  readonly lastUsedAt: number | null
   readonly revokedAt: number | null
 }
 
-export async function insertKey(db: Queries, key: Key & { readonly hash: string }): Promise<void> {
-  await db.query(
-    `insert into keys (id, project_id, name, hash, hint, created_at, revoked_at) values ($1, $2, $3, $4, $5, $6, $7)`,
-    [key.id, key.projectId, key.name, key.hash, key.hint, key.createdAt, key.revokedAt],
+export interface Access {
+  readonly projectId: ProjectId
+  readonly projectName: string
+  /** Names of rights and of sets. */
+  readonly rights: readonly string[]
+}
+
+export type NewKey = Omit<Key, 'access' | 'lastUsedAt' | 'revokedAt'> & {
+  readonly hash: string
+  readonly access: readonly Omit<Access, 'projectName'>[]
+}
+
+/** Within a transaction: a key without its rights could be seen otherwise. */
+export async function insertKey(tx: Queries, key: NewKey): Promise<void> {
+  await tx.query(
+    `insert into keys (id, project_id, name, hash, hint, operator, limits, created_at, expires_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    [
+      key.id,
+      key.projectId,
+      key.name,
+      key.hash,
+      key.hint,
+      key.isOperator ? 1 : 0,
+      JSON.stringify(key.limits),
+      key.createdAt,
+      key.expiresAt,
+    ],
   )
+  for (const { projectId, rights } of key.access)
+    await tx.query(`insert into key_rights (key_id, project_id, rights) values ($1, $2, $3)`, [
+      key.id,
+      projectId,
+      rights.join(' '),
+    ])
 }
 
-/** Revoked ones too: the caller decides. */
+const withAccess = `select k.*, a.project_id as access_id, p.name as access_name, a.rights
+  from keys k left join key_rights a on a.key_id = k.id left join projects p on p.id = a.project_id`
+
+/** Revoked ones and those whose time is over too: the caller decides. */
 export async function findKeyByHash(db: Queries, hash: string): Promise<Key | null> {
-  const [row] = await db.query(`select * from keys where hash = $1`, [hash])
-  return row ? keyOf(row) : null
+  return keysOf(await db.query(`${withAccess} where k.hash = $1`, [hash]))[0] ?? null
 }
 
+export async function findKey(db: Queries, id: string): Promise<Key | null> {
+  return keysOf(await db.query(`${withAccess} where k.id = $1`, [id]))[0] ?? null
+}
+
+/** Of one project (those that may do anything in it), or all. */
 export async function listKeys(db: Queries, projectId: ProjectId | null): Promise<Key[]> {
-  return (
-    await db.query(`select * from keys where cast($1 as text) is null or project_id = $1 order by created_at, id`, [projectId])
-  ).map(keyOf)
+  return keysOf(
+    await db.query(
+      `${withAccess} where cast($1 as text) is null or exists (select 1 from key_rights r where r.key_id = k.id and r.project_id = $1)
+       order by k.created_at, k.id`,
+      [projectId],
+    ),
+  )
 }
 
 /** False if there is no such key, or it was revoked before. */
@@ -38,11 +88,40 @@ export async function revokeKey(db: Queries, id: string, at: number): Promise<bo
   )
 }
 
-const keyOf = (row: Row): Key => ({
+/** `before`: what was noted since then stays. */
+export async function noteUse(db: Queries, id: KeyId, at: number, before: number): Promise<void> {
+  await db.query(`update keys set last_used_at = $2 where id = $1 and (last_used_at is null or last_used_at < $3)`, [
+    id,
+    at,
+    before,
+  ])
+}
+
+function keysOf(rows: readonly Row[]): Key[] {
+  const found = new Map<string, Key & { readonly access: Access[] }>()
+  for (const row of rows) {
+    const id = text(row, 'id')
+    const key = found.get(id) ?? { ...keyOf(row), access: [] }
+    found.set(id, key)
+    if (row.access_id !== null && row.access_name !== null)
+      key.access.push({
+        projectId: text(row, 'access_id') as ProjectId,
+        projectName: text(row, 'access_name'),
+        rights: text(row, 'rights').split(' '),
+      })
+  }
+  return [...found.values()]
+}
+
+const keyOf = (row: Row): Omit<Key, 'access'> => ({
   id: text(row, 'id') as KeyId,
   projectId: text(row, 'project_id') as ProjectId,
   name: text(row, 'name'),
   hint: text(row, 'hint'),
+  isOperator: int(row, 'operator') === 1,
+  limits: JSON.parse(textOrNull(row, 'limits') ?? '{}') as RateLimits,
   createdAt: int(row, 'created_at'),
+  expiresAt: intOrNull(row, 'expires_at'),
+  lastUsedAt: intOrNull(row, 'last_used_at'),
   revokedAt: intOrNull(row, 'revoked_at'),
 })

@@ -4,10 +4,30 @@ import { sql as second } from './sql/0002.ts'
 import { sql as third } from './sql/0003.ts'
 import { sql as fourth } from './sql/0004.ts'
 import { sql as fifth } from './sql/0005.ts'
+import { sql as sixth } from './sql/0006.ts'
+import { sql as seventh } from './sql/0007.ts'
+import { sql as eighth } from './sql/0008.ts'
+import { sql as ninth } from './sql/0009.ts'
+import { sql as tenth } from './sql/0010.ts'
+import { sql as eleventh } from './sql/0011.ts'
+import { sql as twelfth } from './sql/0012.ts'
 import { holdName } from './tokens.ts'
 
 /** In order; the place in the list is the number. Forward only: what has been released is never changed. */
-const migrations: readonly string[] = [first, second, third, fourth, fifth]
+const migrations: readonly string[] = [
+  first,
+  second,
+  third,
+  fourth,
+  fifth,
+  sixth,
+  seventh,
+  eighth,
+  ninth,
+  tenth,
+  eleventh,
+  twelfth,
+]
 
 export class SchemaTooNew extends Error {
   override name = 'SchemaTooNew'

@@ -6,10 +6,12 @@ export interface Project {
   readonly id: ProjectId
   readonly name: string
   readonly isDefault: boolean
+  /** Its part of what is served, beside other projects. */
+  readonly weight: number
   readonly createdAt: number
 }
 
-export async function insertProject(db: Queries, p: Project): Promise<void> {
+export async function insertProject(db: Queries, p: Omit<Project, 'weight'>): Promise<void> {
   await db.query(`insert into projects (id, name, is_default, created_at) values ($1, $2, $3, $4)`, [
     p.id,
     p.name,
@@ -40,9 +42,14 @@ export async function listProjects(db: Queries): Promise<Project[]> {
   return (await db.query(`select * from projects order by created_at, id`)).map(projectOf)
 }
 
+export async function updateProject(db: Queries, { id, name, weight }: Pick<Project, 'id' | 'name' | 'weight'>): Promise<void> {
+  await db.query(`update projects set name = $2, weight = $3 where id = $1`, [id, name, weight])
+}
+
 const projectOf = (row: Row): Project => ({
   id: text(row, 'id') as ProjectId,
   name: text(row, 'name'),
   isDefault: int(row, 'is_default') === 1,
+  weight: int(row, 'weight'),
   createdAt: int(row, 'created_at'),
 })

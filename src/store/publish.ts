@@ -1,10 +1,12 @@
 import type { Batch, BatchStatus } from '../domain/batch.ts'
 import type { Sums } from '../domain/usage.ts'
 import { int, text, type Queries } from './db.ts'
+import { tellEnds } from './deliveries.ts'
 import { insertFiles, type StoredFile } from './files.ts'
 import { sameName, type OutputName } from './outputs.ts'
 import { sumColumns, sumValues } from './sums.ts'
 import { endUploads, resultsLapsed, walkOwner } from './uploads.ts'
+import { addUsage } from './usage.ts'
 import { parameters, rowsOfValues } from './values.ts'
 
 /** The database's time, but never before what was stamped last. */
@@ -67,6 +69,9 @@ export async function publishBatches(tx: Queries, publishes: readonly Publish[])
   const published = new Set(rows.map((row) => `${text(row, 'id')}/${int(row, 'fence')}`))
   const isPublished = ({ batch, fence }: Publish) => published.has(walkOwner(batch.id, fence))
   const done = publishes.filter(isPublished)
+  const ended = done.map(({ batch }) => batch.id)
+  await addUsage(tx, ended)
+  await tellEnds(tx, ended)
   await nameFiles(tx, done)
   await nameObjects(tx, done)
   return publishes.map(isPublished)

@@ -1,6 +1,6 @@
 import type { BatchId, ProjectId } from '../domain/ids.ts'
 import { parseRanges, type Range, type ShardLease } from '../domain/shard.ts'
-import { int, text, textOrNull, type Db, type Queries, type Row } from './db.ts'
+import { int, intOrNull, text, textOrNull, type Db, type Queries, type Row } from './db.ts'
 import { parameters } from './values.ts'
 
 /** A batch that runs, as a worker sees it when it looks for something to send. */
@@ -14,6 +14,12 @@ export interface OpenBatch {
   /** null: its plan is short, and lies in the rows of its shards. */
   readonly planBlob: string | null
   readonly lines: number
+  /** That its lines are taken for, all together. */
+  readonly tokens: number
+  /** Of its project, beside the others. */
+  readonly weight: number
+  /** It would miss its window at the present pace. */
+  readonly atRisk: boolean
   /** Are there shards that nobody holds? */
   readonly waiting: boolean
 }
@@ -24,7 +30,8 @@ export async function openModels(db: Queries): Promise<string[]> {
   return rows.map((row) => JSON.parse(text(row, 'model')) as string)
 }
 
-const columns = `b.id, b.project_id, b.model, b.endpoint, b.plan_blob, b.total, b.expires_at - {now} as left_ms,
+const columns = `b.id, b.project_id, b.model, b.endpoint, b.plan_blob, b.total, b.enqueued_tokens, b.at_risk, b.expires_at - {now} as left_ms,
+  (select p.weight from projects p where p.id = b.project_id) as weight,
   case when exists (select 1 from shards s where s.batch_id = b.id and s.state = 'waiting')
     or exists (select 1 from shards s where s.batch_id = b.id and s.state = 'held' and s.lease_until < {now}) then 1 else 0 end as waiting`
 
@@ -55,6 +62,9 @@ const openBatchOf = (row: Row): OpenBatch => ({
   leftMs: int(row, 'left_ms'),
   planBlob: textOrNull(row, 'plan_blob'),
   lines: int(row, 'total'),
+  tokens: int(row, 'enqueued_tokens'),
+  weight: intOrNull(row, 'weight') ?? 1,
+  atRisk: int(row, 'at_risk') === 1,
   waiting: row.waiting === 1 || row.waiting === '1',
 })
 

@@ -1,9 +1,9 @@
 import type { Batch, PlanError } from '../domain/batch.ts'
 import type { BatchId } from '../domain/ids.ts'
-import type { ShardSpan } from '../domain/shard.ts'
 import { batchOf } from './batches.ts'
+import { tellEnds } from './deliveries.ts'
 import { int, text, textOrNull, type Db, type Queries, type Row } from './db.ts'
-import { parameters, rowsOfValues } from './values.ts'
+import { parameters } from './values.ts'
 
 /** The right to walk a batch as a whole: to plan it, or to compose and publish it. Everything written under it says its fence. */
 export interface Walk {
@@ -118,73 +118,18 @@ export async function giveBackWalk(
   )
 }
 
-export interface Plan {
-  /** null: the plan is short, and each shard has its part of it in its row. */
-  readonly blob: string | null
-  readonly bytes: number
-  readonly lines: number
-  readonly model: string
-  /** Of the object that was planned. */
-  readonly inputTag?: string | null
-  readonly shards: readonly PlannedShard[]
-}
-export interface PlannedShard extends ShardSpan {
-  /** As base64. */
-  readonly body?: string
-}
-
-export interface Start {
-  readonly id: BatchId
-  readonly fence: number
-  readonly plan: Plan
-}
-
-const shardsAtOnce = 100
-
-/**
- * One commit starts batches: their shards and their status. False for one whose fence is old or that no longer waits for a plan (a cancel came first).
- */
-export async function startBatches(tx: Queries, starts: readonly Start[]): Promise<boolean[]> {
-  const rows = await tx.query(
-    `update batches set status = 'in_progress', model = v.column3, total = v.column4, plan_blob = v.column5, plan_bytes = v.column6, input_tag = v.column7,
-       in_progress_at = case when created_at > {now} then created_at else {now} end,
-       owner = null, lease_until = 0, retry_at = 0, trouble = null, trouble_since = null
-     from (values ${rowsOfValues(starts.length, 7, [1, 3, 5])}) v
-     where id = v.column1 and fence = v.column2 and status = 'validating' returning id, fence`,
-    starts.flatMap(({ id, fence, plan }) => [
-      id,
-      fence,
-      JSON.stringify(plan.model),
-      plan.lines,
-      plan.blob,
-      plan.bytes,
-      plan.inputTag ?? null,
-    ]),
-  )
-  const started = new Set(rows.map((row) => `${text(row, 'id')}/${int(row, 'fence')}`))
-  const hasStarted = ({ id, fence }: Start) => started.has(`${id}/${fence}`)
-  const shards = starts
-    .filter(hasStarted)
-    .flatMap(({ id, plan }) => plan.shards.map((s) => [id, s.number, s.offset, s.bytes, s.lines, s.body ?? null, 'waiting']))
-  for (let i = 0; i < shards.length; i += shardsAtOnce) {
-    const some = shards.slice(i, i + shardsAtOnce)
-    await tx.query(
-      `insert into shards (batch_id, number, start, bytes, lines, body, state) values ${rowsOfValues(some.length, 7)}`,
-      some.flat(),
-    )
-  }
-  return starts.map(hasStarted)
-}
-
 /** validating -> failed, with what the plan found. False when the fence is old or a cancel came first. */
-export async function refuseBatch(db: Queries, id: BatchId, fence: number, errors: readonly PlanError[]): Promise<boolean> {
-  const rows = await db.query(
-    `update batches set status = 'failed', errors = $3, failed_at = case when created_at > {now} then created_at else {now} end,
-       owner = null, lease_until = 0, trouble = null, trouble_since = null, sweep_at = {now}
-     where id = $1 and fence = $2 and status = 'validating' returning id`,
-    [id, fence, JSON.stringify(errors)],
-  )
-  return rows.length === 1
+export function refuseBatch(db: Db, id: BatchId, fence: number, errors: readonly PlanError[]): Promise<boolean> {
+  return db.tx(async (tx) => {
+    const rows = await tx.query(
+      `update batches set status = 'failed', errors = $3, failed_at = case when created_at > {now} then created_at else {now} end,
+         owner = null, lease_until = 0, trouble = null, trouble_since = null, sweep_at = {now}
+       where id = $1 and fence = $2 and status = 'validating' returning id`,
+      [id, fence, JSON.stringify(errors)],
+    )
+    if (rows.length === 1) await tellEnds(tx, [id])
+    return rows.length === 1
+  })
 }
 
 /** For the one process that owns the data folder, at its start: whoever held anything is dead, so their fences are raised and their leases end now. */

@@ -1,4 +1,5 @@
 import type { Feed, Sendable } from '../dispatch/feed.ts'
+import { tokensALine, tokensServed } from '../domain/estimate.ts'
 import type { Ending } from '../domain/outcome.ts'
 import type { OpenBatch } from '../store/shards.ts'
 import type { HeldShard, Line } from './held-shard.ts'
@@ -25,6 +26,13 @@ export interface BatchRun extends Feed {
   wanted: number
   /** No shard was left to claim at the last try. */
   exhausted: boolean
+  /** The last try to claim gave nothing. */
+  isBarren: boolean
+  /** As of the last look. */
+  weight: number
+  atRisk: boolean
+  /** There was nothing to take at the last try, though not all of its lines were sent: they are being read, or may not be sent now. Until lines are at hand. */
+  isDry: boolean
   /** Lines settled since the run began. */
   readonly settled: number
   add(held: Held): void
@@ -37,18 +45,22 @@ export interface RunParts {
   readonly open: (now: number) => boolean
   /** Fewer lines are at hand than wanted. */
   readonly hungry: () => void
+  /** The last line of what could be claimed was taken. */
+  readonly spent: () => unknown
   /** So many bytes of results are worth a checkpoint at once. */
   readonly flushBytes: number
   /** A shard has its last result, or no call open, or results enough for a checkpoint. */
   readonly attend: (run: BatchRun, held: Held) => void
 }
 
-export function startRun(batch: OpenBatch, { monotonic, open, hungry, flushBytes, attend }: RunParts): BatchRun {
+export function startRun(batch: OpenBatch, { monotonic, open, hungry, spent, flushBytes, attend }: RunParts): BatchRun {
   const held = new Set<Held>()
   const heldOf = new Map<HeldShard, Held>()
   /** Shards with lines to take, in the order in which they were claimed. */
   const sending: HeldShard[] = []
   let settled = 0
+  let told = 0
+  let served = 0
 
   const mayTake = (shard: HeldShard): boolean => {
     const now = monotonic()
@@ -63,8 +75,13 @@ export function startRun(batch: OpenBatch, { monotonic, open, hungry, flushBytes
     model: batch.model,
     endpoint: batch.endpoint,
     deadlineAt: monotonic() + batch.leftMs,
+    lines: batch.lines,
+    weight: batch.weight,
+    atRisk: batch.atRisk,
     wanted: 1,
     exhausted: false,
+    isBarren: false,
+    isDry: false,
     get unsent() {
       return sending.reduce((n, shard) => n + shard.unsent, 0)
     },
@@ -73,6 +90,9 @@ export function startRun(batch: OpenBatch, { monotonic, open, hungry, flushBytes
     },
     get settled() {
       return settled
+    },
+    get tokensALine() {
+      return tokensALine(batch, { lines: told, tokens: served })
     },
     add(one) {
       held.add(one)
@@ -92,9 +112,10 @@ export function startRun(batch: OpenBatch, { monotonic, open, hungry, flushBytes
           sending.shift()
           continue
         }
-        if (!mayTake(shard)) return undefined
-        const line = shard.take()
-        if (line && (shard.unsent === 0 || sending.length === 1) && !run.exhausted && run.unsent < run.wanted) hungry()
+        const line = mayTake(shard) ? shard.take() : undefined
+        run.isDry = line === undefined
+        if (line && run.exhausted && run.unsent === 0) spent()
+        else if (line && (shard.unsent === 0 || sending.length === 1) && !run.exhausted && run.unsent < run.wanted) hungry()
         return line
       }
       if (!run.exhausted) hungry()
@@ -106,6 +127,11 @@ export function startRun(batch: OpenBatch, { monotonic, open, hungry, flushBytes
     settle(sendable: Sendable, ending: Ending) {
       const line = sendable as Line
       settled++
+      const tokens = tokensServed(ending)
+      if (tokens !== null) {
+        told++
+        served += tokens
+      }
       line.shard.settle(ending, line)
       const one = heldOf.get(line.shard)
       if (one && (line.shard.out === 0 || line.shard.bufferedBytes >= flushBytes)) attend(run, one)

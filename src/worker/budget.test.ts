@@ -17,9 +17,12 @@ function runOf(project: string, model = 'm'): BatchRun {
     leftMs: 0,
     planBlob: 'p',
     lines: 1,
+    tokens: 0,
+    weight: 1,
+    atRisk: false,
     waiting: true,
   }
-  return startRun(batch, { monotonic: () => 0, open: () => true, hungry() {}, flushBytes: 1, attend() {} })
+  return startRun(batch, { monotonic: () => 0, open: () => true, hungry() {}, spent() {}, flushBytes: 1, attend() {} })
 }
 const budgetOf = (heldBytes: number) =>
   makeBudget(

@@ -8,8 +8,7 @@ import type { Budget } from './budget.ts'
 import { holdShard } from './held-shard.ts'
 import type { WorkerParts } from './parts.ts'
 import { makeSaver } from './saver.ts'
-import { countShort, isShort } from './short-claims.ts'
-import { turns } from './turns.ts'
+import { turns, type AtHand } from './turns.ts'
 
 /** After claiming for so long it looks again before it goes on: looks must stay fresh. */
 const claimingMs = 300
@@ -17,13 +16,19 @@ const claimingMs = 300
 const shortAtOnce = 32
 const shortShards = 4
 const finishesAtOnce = 32
+/** A project's lines at hand are enough at so many times what the lanes take at once, and at what backends that answer at once take in a tenth of a second. */
+const enoughTimes = 4
+const enoughLines = 2000
 /** Counted off the lease, for clocks that differ and statements that wait. */
 export const leaseMarginMs = 1000
+
+/** A batch whose plan lies in the rows of its shards: it is claimed whole, many of them in one statement. */
+const isShort = ({ planBlob }: OpenBatch): boolean => planBlob === null
 
 export interface Claims {
   /** Claims shards where fewer lines are at hand than the lanes can take. False: it took long, and not all had their turn. */
   claimFor(open: readonly OpenBatch[], signal: AbortSignal): Promise<boolean>
-  /** A batch has shards to claim, and there was no memory for them, or enough at hand: it is looked at again when a shard is released. */
+  /** There are batches to claim for, and no memory for them, or enough at hand: they are looked at again when a shard is released. */
   readonly starved: boolean
 }
 
@@ -48,6 +53,16 @@ export function makeClaims(parts: ClaimsParts): Claims {
 
   const capacityOf = ({ model, endpoint }: OpenBatch) => dispatcher.capacity(model, endpoint)
 
+  /** NOTE: what cannot be taken, or claimed, counts as nothing: others must not wait for it */
+  const atHand: AtHand = {
+    lines(batch) {
+      const run = runs.get(batch.id)
+      if (run?.isDry || run?.isBarren) return 0
+      return batch.waiting ? Math.max(run?.unsent ?? 0, batch.lines) : (run?.unsent ?? 0)
+    },
+    enough: (batch) => Math.max(enoughLines, enoughTimes * capacityOf(batch), runs.get(batch.id)?.wanted ?? 0),
+  }
+
   /** Should a shard of it be claimed now? */
   function wants(batch: OpenBatch): boolean {
     const capacity = capacityOf(batch)
@@ -67,6 +82,7 @@ export function makeClaims(parts: ClaimsParts): Claims {
     const sentAt = clock.monotonic()
     const leases = await claimShards(db, batch, owner, settings.leaseMs, limit)
     run.exhausted = leases.length < limit
+    run.isBarren = leases.length === 0
     hold(run, leases, sentAt)
   }
 
@@ -78,6 +94,7 @@ export function makeClaims(parts: ClaimsParts): Claims {
       const run = runOf(batch)
       const its = leases.filter((lease) => lease.batchId === batch.id)
       run.exhausted = leases.length < limit
+      run.isBarren = its.length === 0
       hold(run, its, sentAt)
     }
   }
@@ -88,7 +105,10 @@ export function makeClaims(parts: ClaimsParts): Claims {
         scratch,
         requestId,
         monotonic: () => clock.monotonic(),
-        atHand: () => dispatcher.wake(run),
+        atHand() {
+          run.isDry = false
+          dispatcher.wake(run)
+        },
         failed: (error) => {
           log.warn('a shard cannot be read; trying again', { batch: run.batchId, shard: lease.number, error })
           void clock.sleep(500, saving).then(() => dispatcher.wake(run))
@@ -121,18 +141,13 @@ export function makeClaims(parts: ClaimsParts): Claims {
       return starved
     },
     async claimFor(open, signal) {
-      starved = false
       const end = clock.monotonic() + claimingMs
-      const short = countShort(runs.values())
       const few: OpenBatch[] = []
-      for (const batch of turns(open)) {
-        if (batch.waiting && isShort(batch) && short.full(batch, capacityOf(batch))) {
-          starved = true
-          continue
-        }
+      const { near, isCut } = turns(open, atHand)
+      starved = isCut
+      for (const batch of near) {
         if (!wants(batch)) continue
         if (isShort(batch)) {
-          short.add(batch)
           few.push(batch)
           if (few.length < shortAtOnce) continue
           await claimAllOf(few.splice(0))

@@ -1,6 +1,7 @@
 import type { Batch } from '../domain/batch.ts'
 import { joinSignals, over } from '../kit/abort.ts'
 import { makeFileId } from '../domain/ids.ts'
+import { resultsPurpose } from '../domain/wire.ts'
 import type { StoredFile } from '../store/files.ts'
 import { renewUploads, resultsLapsed, walkOwner, type Upload } from '../store/uploads.ts'
 import type { Placed, Results } from './results.ts'
@@ -81,7 +82,7 @@ async function writeFile(
   return {
     id,
     projectId: batch.projectId,
-    purpose: 'batch_output',
+    purpose: resultsPurpose,
     filename: `${batch.id}_${kind}.jsonl`,
     bytes,
     blob,

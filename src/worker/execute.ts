@@ -76,6 +76,7 @@ export function makeExecutor(parts: WorkerParts, ripe: (id: BatchId) => void): E
       monotonic: () => clock.monotonic(),
       open: canSend,
       hungry: () => bell.ring(),
+      spent: () => claims.starved && bell.ring(),
       flushBytes: settings.flushBytes,
       attend,
     })
@@ -121,11 +122,15 @@ export function makeExecutor(parts: WorkerParts, ripe: (id: BatchId) => void): E
         runs.delete(run.batchId)
       } else if (wasStale) dispatcher.wake(run)
     }
-    for (const batch of open)
-      if (batch.waiting) {
-        const run = runs.get(batch.id)
-        if (run) run.exhausted = false
-      }
+    for (const batch of open) {
+      const run = runs.get(batch.id)
+      if (!run) continue
+      if (batch.waiting) run.exhausted = false
+      const changed = run.weight !== batch.weight || run.atRisk !== batch.atRisk
+      run.weight = batch.weight
+      run.atRisk = batch.atRisk
+      if (changed) dispatcher.wake(run)
+    }
     return open
   }
 

@@ -45,17 +45,20 @@ export async function findErrors(
   return { kind: 'found', source: { kind: 'object', place: grant.place, bucket, key, seen }, bytes: seen.bytes, gzip: false }
 }
 
+/** What of a batch its input is found by. */
+export type OfInput = Pick<Batch, 'id' | 'projectId' | 'input' | 'retried'>
+
 export interface InputParts extends Pick<WorkerParts, 'db' | 'filesPlace' | 'openBucket' | 'settings'> {
   /** Finds a file, with those that are looked for at the same time. */
   readonly lookUp: (name: FileName) => Promise<StoredFile | null>
 }
 
-/** Finds the input of a batch: a file of its project, or an object in a bucket granted to it, which must be readable and writable beside (D4). */
-export async function findInput(parts: InputParts, batch: Batch, fence: number): Promise<Input> {
+/** Finds the input of a batch: a file of its project, or an object in a bucket granted to it, which must be readable and writable beside (D4). `fence` null: it is only looked at. */
+export async function findInput(parts: InputParts, batch: OfInput, fence: number | null): Promise<Input> {
   return isAddress(batch.input) ? findObject(parts, batch, fence) : findUpload(parts, batch)
 }
 
-async function findUpload({ lookUp, filesPlace }: InputParts, batch: Batch): Promise<Input> {
+async function findUpload({ lookUp, filesPlace }: InputParts, batch: OfInput): Promise<Input> {
   const file = isFileId(batch.input) ? await lookUp({ projectId: batch.projectId, id: batch.input }) : null
   if (!file)
     return refused('invalid_request', `Cannot find file ${batch.input}, or this project does not have access to it.`, 'file_id')
@@ -75,15 +78,15 @@ async function findUpload({ lookUp, filesPlace }: InputParts, batch: Batch): Pro
 
 async function findObject(
   { db, openBucket, settings: { suffixes } }: Pick<WorkerParts, 'db' | 'openBucket' | 'settings'>,
-  batch: Batch,
-  fence: number,
+  batch: OfInput,
+  fence: number | null,
 ): Promise<Input> {
   const located = await locateInput(db, batch)
   if (!located) return refused('input_no_permissions', `${batch.input}: this project may no longer use the bucket.`, null)
   const { grant, key } = located
   const bucket = openBucket(grant.place, located.bucket)
   try {
-    if (fence > 1) await bucket.discardStaged(key, batch.id) // NOTE: an earlier walk may have died at its proof
+    if (fence !== null && fence > 1) await bucket.discardStaged(key, batch.id) // NOTE: an earlier walk may have died at its proof
     const seen = await bucket.head(key)
     if (!seen)
       return refused(
@@ -107,7 +110,7 @@ async function findObject(
         `The name of object '${key}' is too long for its results to have theirs beside it ('${results.at(-1)}'). Give it a shorter one.`,
         'input_file_id',
       )
-    await bucket.proveWrite(key, batch.id)
+    if (fence !== null) await bucket.proveWrite(key, batch.id)
     return {
       kind: 'found',
       source: { kind: 'object', place: grant.place, bucket: located.bucket, key, seen },

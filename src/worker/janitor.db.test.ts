@@ -55,7 +55,7 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
       log: silentLog,
       events,
       random: () => 0.5,
-      settings: { keepBatchesMs: 5 * hour },
+      settings: { keepBatchesMs: 5 * hour, keepAuditMs: 24 * hour },
     })
     const step = () => janitor.step(never)
     const put = (blobs: Blobs, ...all: string[]) => Promise.all(all.map((name) => blobs.put(name, Buffer.from(name))))

@@ -6,8 +6,10 @@ import type { Blobs } from '../blobs/blobs.ts'
 import { grantFor } from '../domain/address.ts'
 import type { BatchId } from '../domain/ids.ts'
 import { forever } from '../kit/forever.ts'
+import { pruneAudit } from '../store/audit.ts'
 import { listGrants } from '../store/buckets.ts'
 import { pruneCreates } from '../store/creates.ts'
+import { pruneDeliveries } from '../store/deliveries.ts'
 import { blobInUse, deleteExpiredFile, expiredFiles } from '../store/files.ts'
 import { expiredOutputs, forgetOutput, postponeExpiry } from '../store/outputs.ts'
 import { batchesToSweep, markSwept, pruneBatches } from '../store/sweeps.ts'
@@ -18,13 +20,14 @@ import type { WorkerParts } from './parts.ts'
 
 const atOnce = 100
 const againMs = 3_600_000
+const deliveriesKeptMs = 30 * 24 * 3_600_000
 const createsKeptMs = 24 * 3_600_000
 /** A put that has not written a byte for so long is not one any more: a thread that was ended leaves its temporary file behind. */
 const temporaryMs = 3_600_000
 const temporaryEveryMs = 600_000
 
 type JanitorParts = Pick<WorkerParts, 'db' | 'files' | 'scratch' | 'openBucket' | 'clock' | 'log' | 'events' | 'random'> & {
-  readonly settings: Pick<WorkerParts['settings'], 'keepBatchesMs'>
+  readonly settings: Pick<WorkerParts['settings'], 'keepBatchesMs' | 'keepAuditMs'>
 }
 
 export interface Janitor {
@@ -103,6 +106,8 @@ export function makeJanitor(parts: JanitorParts): Janitor {
 
   async function prune(): Promise<number> {
     await pruneCreates(db, createsKeptMs, 1000)
+    await pruneDeliveries(db, deliveriesKeptMs, 1000)
+    await pruneAudit(db, settings.keepAuditMs, atOnce)
     return settings.keepBatchesMs > 0 ? pruneBatches(db, settings.keepBatchesMs, atOnce) : 0
   }
 

@@ -1,5 +1,6 @@
 import type { Blobs, BlobsPlace } from '../blobs/blobs.ts'
 import type { Bucket } from '../blobs/bucket.ts'
+import type { Sent } from '../dispatch/fetch/hop.ts'
 import type { Dispatcher } from '../dispatch/feed.ts'
 import type { BucketPlace } from '../domain/grant.ts'
 import type { Events } from '../events.ts'
@@ -7,6 +8,16 @@ import type { Clock } from '../kit/clock.ts'
 import type { Log } from '../kit/log.ts'
 import type { Db } from '../store/db.ts'
 import type { Planner } from './planner.ts'
+
+/** How webhooks are called. */
+export interface WebhookParts {
+  /** The status of the answer. @throws {FetchError}, or the signal's reason */
+  readonly post: (address: string, sent: Sent, signal: AbortSignal) => Promise<number>
+  /** Longer no call takes. */
+  readonly tryMs: number
+  /** What their secrets are made from. */
+  readonly signingKey: () => Promise<Uint8Array>
+}
 
 /** What a worker is given. */
 export interface WorkerParts {
@@ -27,6 +38,7 @@ export interface WorkerParts {
   /** Names this worker in leases; unique to this start of it. */
   readonly owner: string
   readonly settings: WorkerSettings
+  readonly webhooks: WebhookParts
 }
 
 export interface WorkerSettings {
@@ -53,6 +65,8 @@ export interface WorkerSettings {
   readonly outputFileMs: number
   /** How long batches that have ended are kept; 0: for good. */
   readonly keepBatchesMs: number
+  /** How long it is kept who did what. */
+  readonly keepAuditMs: number
   /** Are there, or could there be, other workers on this database? Then slots are claimed, and shards of a small batch cut for all. */
   readonly fleet: boolean
 }

@@ -1,8 +1,9 @@
 import type { BlobsPlace } from '../blobs/blobs.ts'
 import type { ObjectSeen } from '../blobs/bucket.ts'
 import type { PlanError } from '../domain/batch.ts'
+import type { Estimate } from '../domain/estimate.ts'
 import type { BucketPlace } from '../domain/grant.ts'
-import type { PlannedShard } from '../store/walks.ts'
+import type { PlannedShard } from '../store/starts.ts'
 import type { FailedLines } from '../domain/retried.ts'
 
 /** Bytes that a plan reads. */
@@ -30,7 +31,8 @@ export interface PlanSpec {
   readonly gzip: boolean
   /** Absent: all lines. */
   readonly retry?: PlanRetry | null
-  readonly target: { readonly place: BlobsPlace; readonly name: string }
+  /** null: the plan is only made to see what comes of it. */
+  readonly target: { readonly place: BlobsPlace; readonly name: string } | null
   readonly endpoint: string
   readonly maxLines: number
   readonly maxFileBytes: number
@@ -49,6 +51,8 @@ export type PlanResult =
       readonly kind: 'planned'
       readonly lines: number
       readonly bytes: number
+      /** As far as can be told before its lines have run. */
+      readonly tokens: Estimate
       readonly model: string
       readonly modelLine: number
       readonly shards: readonly PlannedShard[]

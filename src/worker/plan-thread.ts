@@ -27,7 +27,7 @@ async function run(spec: PlanSpec): Promise<PlanAnswer> {
     const parts = {
       read: readerOf(spec.input, opening),
       readErrors: spec.retry ? readerOf(spec.retry.errors, opening) : null,
-      target: openBlobs(spec.target.place),
+      target: spec.target && openBlobs(spec.target.place),
       hash: randomHash(randomBytes),
     }
     return { kind: 'result', result: await planFile(parts, spec, new AbortController().signal) }

@@ -1,15 +1,12 @@
-import { BlobMissing } from '../blobs/blobs.ts'
-import { BucketDenied, ObjectChanged, ObjectMissing } from '../blobs/bucket.ts'
 import type { Batch, PlanError } from '../domain/batch.ts'
 import { shown } from '../domain/line.ts'
-import { resultIdPrefix } from '../domain/result.ts'
+import type { Quota } from '../domain/quota.ts'
 import { joinSignals } from '../kit/abort.ts'
 import { forever, makeBell } from '../kit/forever.ts'
-import { countWorkers } from '../store/workers.ts'
-import { findFiles } from '../store/files.ts'
-import { gather, gatherReads } from '../store/gather.ts'
-import { cancelledAmong, claimPlans, giveBackWalk, refuseBatch, startBatches, type Walk } from '../store/walks.ts'
-import { findErrors, findInput } from './input.ts'
+import { gather } from '../store/gather.ts'
+import { cancelledAmong, claimPlans, giveBackWalk, refuseBatch, type Walk } from '../store/walks.ts'
+import { startBatches } from '../store/starts.ts'
+import { makePlanMaker } from './make-plan.ts'
 import { planName } from './names.ts'
 import type { WorkerParts } from './parts.ts'
 import type { PlanResult } from './plan-spec.ts'
@@ -25,7 +22,7 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
   const bell = makeBell(clock)
   const walking = new Map<string, { controller: AbortController; ended: Promise<void> }>()
   let moreWait = false
-  const lookUp = gatherReads(db, findFiles, startsAtOnce)
+  const makePlan = makePlanMaker(parts)
   const start = gather(db, startBatches, startsAtOnce)
 
   async function step(signal: AbortSignal): Promise<number> {
@@ -54,7 +51,7 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
         fence,
         outer,
         async (signal) => {
-          const result = await planInput({ batch, fence }, signal)
+          const result = await makePlan({ batch, fence }, signal)
           if (await conclude(batch, fence, result, clock.monotonic() - startedAt)) return
           await giveBackWalk(db, batch.id, fence, 0, null) // NOTE: a cancel came first; whoever composes ends it
           db.hint('compose')
@@ -83,80 +80,17 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
     }
     const { lines, model, shards } = result
     const blob = shards.every(({ body }) => body !== undefined) ? null : planName(batch.projectId, batch.id, fence)
-    const started = await start({ id: batch.id, fence, plan: { ...result, blob } })
-    if (!started) return false
+    const started = await start({
+      id: batch.id,
+      fence,
+      plan: { ...result, tokens: result.tokens.input + result.tokens.output, blob },
+    })
+    if (typeof started === 'object')
+      return conclude(batch, fence, { kind: 'refused', errors: [overQuota(batch, model, started)] }, ms)
+    if (started === 'lost') return false
     events.batchPlanned(batch, { lines, model, shards: shards.length, ms })
     db.hint('run')
     return true
-  }
-
-  async function planInput(
-    { batch, fence }: Pick<Walk, 'batch' | 'fence'>,
-    signal: AbortSignal,
-  ): Promise<PlanResult & { inputTag?: string }> {
-    const input = await findInput({ ...parts, lookUp }, batch, fence)
-    if (input.kind === 'refused') return { kind: 'refused', errors: [input.error] }
-    const { retried } = batch
-    const short = !retried && isShortInput(input)
-    try {
-      const failed = retried && (await findErrors(parts, batch, retried))
-      if (failed?.kind === 'refused') return { kind: 'refused', errors: [failed.error] }
-      const result = await parts.planner.plan(
-        {
-          input: input.source,
-          gzip: input.gzip,
-          retry: failed && retried && { errors: failed.source, prefix: resultIdPrefix(retried.of), only: retried.only },
-          target: { place: parts.scratchPlace, name: planName(batch.projectId, batch.id, fence) },
-          endpoint: batch.endpoint,
-          maxLines: settings.maxLines,
-          maxFileBytes: settings.maxFileBytes,
-          maxInputs: settings.maxInputs,
-          maxLineBytes: settings.maxLineBytes,
-          workers: settings.fleet && !short ? Math.max(1, await countWorkers(db)) : 1,
-          shardLines: settings.shardLines,
-          shardBytes: settings.shardBytes,
-          short,
-        },
-        input.bytes,
-        signal,
-      )
-      const unknown = result.kind === 'planned' && unknownModel(result.model)
-      if (unknown) return { kind: 'refused', errors: [modelNotFound(result.model, result.modelLine)] }
-      return input.source.kind === 'object' ? { ...result, inputTag: input.source.seen.tag } : result
-    } catch (error) {
-      if (error instanceof ObjectChanged)
-        return {
-          kind: 'refused',
-          errors: [
-            wrongInput(
-              'input_modified',
-              `The object ${batch.input} was changed while it was read. Create the batch again when it is complete.`,
-            ),
-          ],
-        }
-      if (error instanceof BlobMissing)
-        return {
-          kind: 'refused',
-          errors: [{ ...wrongInput('invalid_request', `Cannot find file ${batch.input}.`), param: 'file_id' }],
-        }
-      if (error instanceof ObjectMissing)
-        return {
-          kind: 'refused',
-          errors: [wrongInput('invalid_request', `The object ${batch.input} was deleted while it was read.`)],
-        }
-      if (error instanceof BucketDenied) return { kind: 'refused', errors: [wrongInput('input_no_permissions', error.message)] }
-      throw error
-    }
-  }
-
-  /** NOTE: a planned line is shorter than the line of the input that it was. */
-  const isShortInput = ({ bytes, gzip }: { readonly bytes: number; readonly gzip: boolean }): boolean =>
-    !gzip && bytes <= settings.shortBytes
-
-  /** Said only when every backend has told its models and none has it: while one is away, the batch waits (design 9). */
-  function unknownModel(model: string): boolean {
-    const backends = parts.dispatcher.backends()
-    return backends.length > 0 && backends.every((b) => b.models !== null && !b.models.includes(model))
   }
 
   /** A cancel (or the end of the window) while a plan is being made ends the making. */
@@ -174,10 +108,11 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
   }
 }
 
-const wrongInput = (code: string, message: string): PlanError => ({ code, message, param: 'input_file_id', line: null })
-const modelNotFound = (model: string, line: number): PlanError => ({
-  code: 'model_not_found',
-  message: `The provided model '${shown(model)}' is not supported by the Batch API.`,
-  param: 'body.model',
-  line,
-})
+/** In the words of contract 6.3, where it has some. */
+function overQuota({ projectId }: Batch, model: string, { kind, amount, model: only }: Quota): PlanError {
+  const message =
+    kind === 'enqueued_tokens'
+      ? `Enqueued token limit reached for ${only === null ? 'all models' : shown(model)} in project ${projectId}. Limit: ${amount} enqueued tokens. Please try again once some in_progress batches have been completed.`
+      : `This batch would take project ${projectId} beyond its limit of ${amount} tokens a ${kind === 'tokens_day' ? 'day' : 'month'} (UTC). Please try again when the next one has begun, or make the batch smaller.`
+  return { code: 'token_limit_exceeded', message, param: null, line: null }
+}

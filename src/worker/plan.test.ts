@@ -63,7 +63,7 @@ test('a short plan is no blob: each shard has its part of the very bytes that th
   const long = await planFile(parts, specOf(folder, more), never)
   const short = await planFile(
     parts,
-    specOf(folder, { ...more, short: true, target: { ...specOf(folder).target, name: 'none' } }),
+    specOf(folder, { ...more, short: true, target: { ...specOf(folder).target!, name: 'none' } }),
     never,
   )
   if (long.kind !== 'planned' || short.kind !== 'planned') throw new Error('refused')

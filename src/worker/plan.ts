@@ -23,7 +23,8 @@ export interface PlanParts {
   readonly read: (signal: AbortSignal) => AsyncIterable<Buffer>
   /** The same, of the error file, where only its lines are planned. */
   readonly readErrors?: ((signal: AbortSignal) => AsyncIterable<Buffer>) | null
-  readonly target: Blobs
+  /** null: where the plan has no target. */
+  readonly target: Blobs | null
   readonly hash: Hash
 }
 
@@ -63,6 +64,7 @@ export async function planFile(
   const checker = makeLineChecker(endpoint)
   const errors = collectErrors()
   const cells = makeCells()
+  const tokens = { input: 0, output: 0 }
   const open = () => (spec.gzip ? gunzipped(owned(read(signal)), errors) : read(signal))
 
   async function* planned(): AsyncGenerator<Buffer> {
@@ -78,6 +80,8 @@ export async function planFile(
       const line = checker.check(bytes, start, end, number)
       if (line.kind === 'bad') return line.errors.forEach((e) => errors.add(e))
       inputs += line.inputs
+      tokens.input += line.tokens.input
+      tokens.output += line.tokens.output
       const idHash = hashOfId(hash, bytes, line.customIdStart, line.customIdEnd)
       hashes.add(idHash)
       if (wanted) found.add(number, idHash)
@@ -96,12 +100,14 @@ export async function planFile(
 
   try {
     const short = spec.short ? await wholeOf(planned()) : null
-    if (!short) await target.put(spec.target.name, planned(), signal)
+    if (!short && spec.target && target) await target.put(spec.target.name, planned(), signal)
+    else if (!short) await drained(planned(), signal)
     const shards = cells.cut(spec)
     return {
       kind: 'planned',
       lines: cells.lines,
       bytes: cells.bytes,
+      tokens,
       model: checker.model ?? '',
       modelLine: checker.modelLine,
       shards: short ? shards.map((s) => ({ ...s, body: short.toString('base64', s.offset, s.offset + s.bytes) })) : shards,
@@ -111,6 +117,10 @@ export async function planFile(
       return { kind: 'refused', errors: errors.list() }
     throw error
   }
+}
+
+async function drained(source: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void> {
+  for await (const _ of source) signal.throwIfAborted()
 }
 
 /** NOTE: what a source yields is good until the next is asked for. */

@@ -1,12 +1,21 @@
 import { makeComposer } from './compose.ts'
 import { makeExecutor } from './execute.ts'
 import { makeJanitor } from './janitor.ts'
+import { makeDeliverer } from './webhooks/deliver.ts'
 import type { WorkerParts } from './parts.ts'
 import { makePlanWalker } from './plan-walk.ts'
+import { makeRiskWatch } from './risk.ts'
 
-/** Walks batches: plans, runs, composes, sweeps. Resolves when it was stopped and holds nothing any more. */
+/** Walks batches: plans, runs, composes, sweeps, watches their deadlines. Resolves when it was stopped and holds nothing any more. */
 export async function runWorker(parts: WorkerParts, signal: AbortSignal): Promise<void> {
   const composer = makeComposer(parts)
-  const walks = [makePlanWalker(parts), makeExecutor(parts, (id) => composer.ripe(id)), composer, makeJanitor(parts)]
+  const walks = [
+    makePlanWalker(parts),
+    makeExecutor(parts, (id) => composer.ripe(id)),
+    composer,
+    makeJanitor(parts),
+    makeDeliverer(parts),
+    makeRiskWatch(parts),
+  ]
   await Promise.all(walks.map((walk) => walk.run(signal)))
 }

@@ -257,3 +257,20 @@ test('what the caller got wrong is told in a sentence, by its exit code', async 
   ] as const
   for (const [i, [code, says]] of expected.entries()) expectFailure(ends[i]!, code, says)
 })
+
+test('usage tells what was used: as a table, as CSV and as JSON, and what is wrong with a date', async () => {
+  const batch = await endedBatch(linesOf(['', '']).text)
+  const json = await night('usage', '--json', '--by', 'model')
+  expect(json.code, json.err).toBe(0)
+  const [row] = (JSON.parse(json.out) as { data: { model: string; batches: number; input_tokens: number }[] }).data
+  expect(row?.model).toBe(model)
+  expect(row?.input_tokens).toBeGreaterThanOrEqual(batch.usage?.input_tokens ?? Infinity)
+  const csv = (await night('usage', '--format', 'csv', '--by', 'model')).out.split('\r\n')
+  expect(csv[0]).toBe('date,model,endpoint,api_key_id,batches,completed,failed,input,cached,output,seconds,cost')
+  expect(csv[1]).toContain(`,${model},,,${row?.batches},`)
+  const text = await night('usage')
+  expect(text.out).toMatch(/^DATE +MODEL/)
+  expect(text.out).toContain(new Date().toISOString().slice(0, 10))
+  const wrong = await night('usage', '--from', 'monday')
+  expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('monday') as string])
+})

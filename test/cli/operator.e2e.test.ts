@@ -26,7 +26,7 @@ interface Key {
   readonly key: string
   readonly name: string
   readonly hint: string
-  readonly revokedAt: number | null
+  readonly revoked_at: number | null
 }
 
 test.concurrent('beside a running server a key is made, shown once, used, and revoked for good', async () => {
@@ -49,7 +49,7 @@ test.concurrent('beside a running server a key is made, shown once, used, and re
     'the key is refused',
   )
   expect(await statusWith(server.key), 'the other stays').toBe(200)
-  expect((await json<Key[]>('keys', 'list')).find(({ id }) => id === made.id)?.revokedAt).toBeTypeOf('number')
+  expect((await json<Key[]>('keys', 'list')).find(({ id }) => id === made.id)?.revoked_at).toBeTypeOf('number')
   expectFailure(await night('keys', 'revoke', made.id), 1, 'was revoked before')
 })
 
@@ -62,8 +62,34 @@ test.concurrent('a key is alone on standard output, so that a script can take it
   expect(out).toMatch(/^ns-\S+\n$/)
   expect(err).toContain('shown this once')
   expect(await json<Key[]>('keys', 'list', '--project', 'team')).toHaveLength(1)
-  expectFailure(await night('keys', 'create', '--project', 'none'), 1, 'nightshift projects create none')
+  expectFailure(await night('keys', 'create', '--project', 'none'), 1, "There is no project 'none'")
   expectFailure(await night('keys', 'list', '--project', 'none'), 1, "There is no project 'none'")
+})
+
+test.concurrent('an operator far away looks after projects and keys with the same commands', async () => {
+  await using opened = await open()
+  const { data, json, night } = opened
+  await using server = await serve(data, 'http://127.0.0.1:1')
+  const operator = await json<Key>('keys', 'create', '--operator', '--right', 'project:admin', '--expires', '2d')
+  const far = ['--url', server.baseUrl, '--key', operator.key, '--data', 'nowhere']
+  const { id } = await json<{ id: string }>('projects', 'create', 'team', ...far)
+  await json('projects', 'rename', 'team', 'crew', ...far)
+  const made = await json<Key>('keys', 'create', '--project', 'crew', '--right', 'batches:read', '--right', 'usage:read', ...far)
+  expect((await call({ ...server, key: made.key }, 'GET', '/v1/batches')).status).toBe(200)
+  expect((await call({ ...server, key: made.key }, 'GET', '/v1/files')).status).toBe(403)
+  const listed = await night('keys', 'list', '--project', id, ...far)
+  expect(listed.out).toMatch(new RegExp(`^${made.id} .*crew: batches:read usage:read$`, 'm'))
+  expect((await night('projects', 'list')).out, 'the same from near').toMatch(new RegExp(`^${id} +crew `, 'm'))
+  expect((await night('buckets', 'list', ...far)).out).toContain(id)
+  expect((await night('keys', 'revoke', made.id, ...far)).code).toBe(0)
+  expectFailure(await night('keys', 'create', '--right', 'everything', ...far), 1, "There is no right 'everything'")
+  expectFailure(
+    await night('keys', 'list', '--url', server.baseUrl, '--key', (await json<Key>('keys', 'create')).key),
+    1,
+    "lacks the right 'project:admin'",
+  )
+  expectFailure(await night('keys', 'list', '--url', server.baseUrl), 2, '--url and --key go together')
+  expectFailure(await night('keys', 'create', '--expires', 'soon'), 2, 'It is a time from now')
 })
 
 test.concurrent('a project is made once, with a bucket folder of its own', async () => {
@@ -72,9 +98,9 @@ test.concurrent('a project is made once, with a bucket folder of its own', async
   const made = await json<{ id: string; name: string }>('projects', 'create', 'team')
   expectFailure(await night('projects', 'create', 'team'), 1, "There is a project 'team' already")
   expect((await night('projects', 'list')).out).toMatch(new RegExp(`^${made.id} +team `, 'm'))
-  const [grant, ...more] = await json<{ bucket: string; projectId: string; place: string }[]>('buckets', 'list')
+  const [grant, ...more] = await json<{ bucket: string; project: string; place: string }[]>('buckets', 'list')
   expect(more).toEqual([])
-  expect(grant).toMatchObject({ bucket: made.id, projectId: made.id })
+  expect(grant).toMatchObject({ bucket: made.id, project: made.id })
   expect((await stat(grant?.place ?? '')).isDirectory()).toBe(true)
 })
 
@@ -86,8 +112,8 @@ test.concurrent('the project "default" may be made before the first start, which
   expect((await stat(data)).mode & 0o077, 'the data folder is its owner’s alone').toBe(0)
   await using server = await serve(data, 'http://127.0.0.1:1')
   expect((await call(server, 'GET', '/v1/batches')).status).toBe(200)
-  const [project, ...more] = await json<{ isDefault: boolean }[]>('projects', 'list')
-  expect([project?.isDefault, more]).toEqual([true, []])
+  const [project, ...more] = await json<{ is_default: boolean }[]>('projects', 'list')
+  expect([project?.is_default, more]).toEqual([true, []])
   expect((await json<{ bucket: string }[]>('buckets', 'list')).map(({ bucket }) => bucket)).toEqual(['default'])
 })
 

@@ -65,6 +65,7 @@ test('4: what cannot be an id, or is no request that is known, is answered with 
 test('5: PUT /v1/batches: 404 or 405 with the envelope', async ({ subject }) => {
   const answer = await call(subject, 'PUT', '/v1/batches', { body: '{}' })
   expect([404, 405]).toContain(answer.status)
+  if (answer.status === 405) expect(answer.headers.get('allow')?.split(', ')).toEqual(['GET', 'HEAD', 'POST'])
 })
 
 test('6: a body that is no JSON object: 400, and no batch', async ({ subject }) => {

@@ -123,8 +123,10 @@ test('43: an unknown endpoint is refused with the list of those there are', asyn
   for (const endpoint of ['/v1/chat/completions', '/v1/responses', '/v1/embeddings']) expect(message).toContain(`'${endpoint}'`)
 })
 
-test('44: the audio endpoint is refused with the list of the others until it is served', async ({ subject }) => {
-  await expectNoBatch(subject, { endpoint: '/v1/audio/transcriptions' }, { param: 'endpoint', code: 'invalid_value' })
+test('44: the audio endpoint is taken; another of which nobody knows is not', async ({ subject }) => {
+  const made = await create(subject, { input_file_id: await inputOf(subject), endpoint: '/v1/audio/transcriptions' })
+  expect(made).toMatchObject({ endpoint: '/v1/audio/transcriptions', usage: { type: 'duration', seconds: 0 } })
+  await expectNoBatch(subject, { endpoint: '/v1/audio/speech' }, { param: 'endpoint', code: 'invalid_value' })
 })
 
 test.for(['1h', '48h', '', '24H', 24, null])('45: a window of %j is refused', async (completion_window, { subject }) => {

@@ -34,13 +34,19 @@ export function expectProgress(before: Batch | undefined, now: Batch): void {
 }
 
 /** Asks again until `is` holds. The one place where the suite waits for a server: from outside there is nothing to listen to. */
-export async function poll<T>(ask: () => Promise<T>, is: (seen: T) => boolean, what: string, withinMs = 20_000): Promise<T> {
+export async function poll<T>(
+  ask: () => Promise<T>,
+  is: (seen: T) => boolean,
+  what: string,
+  withinMs = 20_000,
+  everyMs = 15,
+): Promise<T> {
   const end = Date.now() + withinMs
   for (;;) {
     const seen = await ask()
     if (is(seen)) return seen
     if (Date.now() > end) throw new Error(`${what}: not within ${withinMs} ms; last seen: ${JSON.stringify(seen)?.slice(0, 600)}`)
-    await pause(15)
+    await pause(everyMs)
   }
 }
 

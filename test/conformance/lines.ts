@@ -17,6 +17,7 @@ const bodies: Record<string, (prompt: string) => Record<string, unknown>> = {
   '/v1/completions': (prompt) => ({ prompt }),
   '/v1/responses': (input) => ({ input }),
   '/v1/embeddings': (input) => ({ input }),
+  '/v1/audio/transcriptions': (prompt) => ({ prompt }),
 }
 
 /** One request line. `change` overrides its keys (undefined leaves one out); `body` the keys of its body. */

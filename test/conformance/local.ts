@@ -7,6 +7,7 @@ import Database from 'libsql'
 import { startServe, type App } from '../../src/app.ts'
 import { makeProject } from '../../src/auth/first-start.ts'
 import { createKey } from '../../src/auth/keys.ts'
+import { addKey, type KeyOrder } from '../../src/auth/operate.ts'
 import { loadSettings } from '../../src/config.ts'
 import type { OptionName } from '../../src/config/options.ts'
 import { systemClock, type Clock } from '../../src/kit/clock.ts'
@@ -21,6 +22,8 @@ export interface LocalSubject extends Subject {
   readonly projectId: string
   readonly bucket: { readonly name: string; readonly folder: string }
   readonly data: string
+  /** A key as an operator makes it. */
+  newKey(order: Partial<KeyOrder>): Promise<{ readonly id: string; readonly key: string }>
   /** Moves the wall clock on, and the database's. */
   advance(ms: number): Promise<void>
   /** Stops the server, and starts it on the same data and at the same address. */
@@ -36,8 +39,8 @@ export type Special = Readonly<Partial<Record<OptionName, string>>>
 /** A line that fails always is tried five times: with these pauses that is over in a moment. `NIGHTSHIFT_LOG_LEVEL=info` shows what the server says. */
 const usual: Special = { backoffBase: '20ms', backoffMax: '200ms', logLevel: process.env.NIGHTSHIFT_LOG_LEVEL ?? 'silent' }
 
-/** `config`: a settings file, as a user would name it. */
-export async function openLocal(special: Special = {}, config?: string): Promise<LocalSubject> {
+/** `config`: a settings file, as a user would name it. `behind`: an inference server in the place of the scripted one; null: those of the settings file. */
+export async function openLocal(special: Special = {}, config?: string, behind?: string | null): Promise<LocalSubject> {
   const data = await mkdtemp(join(tmpdir(), 'nightshift-subject-'))
   const backend = await startScriptedBackend()
   const shared = onPostgres ? await movableDatabase(process.env.NIGHTSHIFT_TEST_POSTGRES ?? '') : null
@@ -48,11 +51,11 @@ export async function openLocal(special: Special = {}, config?: string): Promise
     run(
       loadSettings(
         {
-          backend: [backend.url],
+          backend: behind === null ? [] : [behind ?? backend.url],
           flags: { ...usual, ...special, data, database, port, host: '127.0.0.1' },
           ...(config !== undefined && { config }),
         },
-        {},
+        onPostgres ? { NIGHTSHIFT_SIGNING_KEY: 'a key that many processes would know' } : {},
       ),
       clock,
     )
@@ -70,6 +73,17 @@ export async function openLocal(special: Special = {}, config?: string): Promise
     backend: controlOf(backend.url),
     bucket: { name: 'default', folder: join(data, 'buckets/default') },
     data,
+    async newKey(order) {
+      const parts = { db: server.app.db, clock, newUuid: () => randomUUID(), randomBytes, folder: data }
+      const made = await addKey(parts, null, {
+        name: 'k',
+        access: [{ project: projectId }],
+        isOperator: false,
+        expiresAt: null,
+        ...order,
+      })
+      return { id: made.key.id, key: made.secret }
+    },
     async advance(ms) {
       ahead += ms
       await shared?.setAhead(ahead)

@@ -1,10 +1,11 @@
-import { appendFile, mkdir, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { follow, followToEnd } from './follow.ts'
 import { linesOf, times, type Lines } from './lines.ts'
 import { readResults } from './results.ts'
-import { test, hasBucket, hasScript, hasSecondKey, type Subject } from './subject.ts'
+import { test, hasBucket, hasScript, hasSecondKey, isRemote, openLocal, type Subject } from './subject.ts'
 import { allBatches, call, cancel, create, expectRefused, post, upload, type Batch, type Door } from './wire.ts'
 
 const end = async (door: Door, lines: Lines, creation: object = {}): Promise<Batch> =>
@@ -150,3 +151,20 @@ test.skipIf(!hasBucket || !hasScript)(
     expect(await codeOf()).toEqual(['failed', 'invalid_request'])
   },
 )
+
+test.skipIf(!hasScript)('159: metadata that is full stays as it is, without the link', async ({ subject }) => {
+  const full = Object.fromEntries(times(16).map((_, i) => [`k${i}`, 'v']))
+  const first = await end(subject, linesOf(['[[400]]']), { metadata: full })
+  expect((await retry(subject, first.id)).metadata).toEqual(full)
+  const again = await end(subject, linesOf(['[[400]]']), { metadata: { ...full, more: 'x' } }).catch(() => null)
+  expect(again, 'seventeen pairs are refused').toBeNull()
+})
+
+test.skipIf(isRemote)('160: a window that is no longer offered is refused', async () => {
+  const config = join(await mkdtemp(join(tmpdir(), 'nightshift-retry-')), 'nightshift.yaml')
+  await writeFile(config, 'windows: [24h, 1h]\n')
+  await using subject = await openLocal({}, config)
+  const first = await end(subject, linesOf(['[[400]]']), { completion_window: '1h' })
+  await subject.restart({ whileOff: () => writeFile(config, 'windows: [24h]\n') })
+  expect(expectRefused(await call(subject, 'POST', `/v1/batches/${first.id}/retry`), 409).message).toContain('1h is no longer')
+})

@@ -10,6 +10,11 @@ export function answerTo(path: string, body: Record<string, unknown>): string {
       return `{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.10,1e-7]}],"model":${model},"usage":{"prompt_tokens":${input},"total_tokens":${input}}}`
     case '/v1/responses':
       return `{"id":"resp_1","object":"response","created_at":1763800000,"status":"completed","model":${model},"output":[{"type":"message","id":"msg_1","role":"assistant","status":"completed","content":[{"type":"output_text","text":${echo},"annotations":[]}]}],"usage":{"input_tokens":${input},"input_tokens_details":{"cached_tokens":1},"output_tokens":${output},"output_tokens_details":{"reasoning_tokens":2},"total_tokens":${input + output}}}`
+    case '/v1/audio/transcriptions': {
+      const { name, type, size } = body.file as { name: string; type: string; size: number }
+      const heard = `heard ${size} bytes of ${type} in ${name}`
+      return body.response_format === 'text' ? `${heard}\n` : JSON.stringify({ text: heard, language: body.language })
+    }
     case '/v1/completions':
       return `{"id":"cmpl-1","object":"text_completion","created":1763800000,"model":${model},"choices":[{"index":0,"text":${echo},"logprobs":null,"finish_reason":"stop"}],"usage":${chatUsage}}`
     default:

@@ -32,11 +32,13 @@ export async function startScriptedBackend({ port = 0 }: { port?: number } = {})
     if (url.pathname.startsWith('/control/')) return control(url, response)
     if (url.pathname.startsWith('/v1/models'))
       return send(response, 200, JSON.stringify({ object: 'list', data: models.map((id) => ({ id, object: 'model' })) }))
-    void read(request).then((body) => serve(url.pathname, body, response))
+    read(request).then(
+      (body) => serve(url.pathname, body, response),
+      () => response.destroy(), // NOTE: whoever asked went away in the middle
+    )
   })
 
-  function serve(path: string, text: string, response: ServerResponse): void {
-    const body = JSON.parse(text) as Record<string, unknown>
+  function serve(path: string, body: Record<string, unknown>, response: ServerResponse): void {
     const prompt = promptOf(body)
     const entry = seen.get(prompt) ?? { at: [], aborted: 0 }
     seen.set(prompt, entry)
@@ -115,10 +117,20 @@ function send(response: ServerResponse, status: number, text: string, headers: R
   response.end(text)
 }
 
-async function read(request: IncomingMessage): Promise<string> {
+/** The body of a request; of a form its fields, and of its file the name, the type and the size. */
+async function read(request: IncomingMessage): Promise<Record<string, unknown>> {
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString('utf8')
+  const bytes = Buffer.concat(chunks)
+  const type = request.headers['content-type'] ?? ''
+  if (!type.startsWith('multipart/form-data')) return JSON.parse(bytes.toString()) as Record<string, unknown>
+  const form = await new Response(bytes, { headers: { 'content-type': type } }).formData()
+  return Object.fromEntries(
+    [...form].map(([name, value]) => [
+      name,
+      typeof value === 'string' ? value : { name: value.name, type: value.type, size: value.size },
+    ]),
+  )
 }
 
 /** What the backend has seen of the lines whose prompt contains a mark. */

@@ -7,7 +7,7 @@ import { openFolder, serve, start, type Running } from '../cli/program.ts'
 import { follow, followToEnd, poll } from '../conformance/follow.ts'
 import { linesOf, model, times } from '../conformance/lines.ts'
 import { readResults } from '../conformance/results.ts'
-import { create, upload } from '../conformance/wire.ts'
+import { create, listBatches, tryCreate, upload } from '../conformance/wire.ts'
 import { findPrograms, newDatabase, startPostgres } from '../support/postgres-server.ts'
 import { watchFor } from './processes.ts'
 
@@ -56,6 +56,29 @@ describe.runIf(shared)('on a running PostgreSQL', () => {
     onTestFinished(drop)
     return url
   }
+
+  test('fifty creates at once under one Idempotency-Key, at two processes, are one batch; another body is refused at both', async () => {
+    const database = await fresh()
+    const folder = await openFolder()
+    const flags = ['--database', database, '--blobs', folder.in('blobs'), '--workers', '0']
+    const first = await serve(folder.in('first'), 'http://127.0.0.1:9', { flags })
+    const second = await serve(folder.in('second'), 'http://127.0.0.1:9', { flags })
+    onTestFinished(async () => {
+      await Promise.all([first, second].map((one) => one[Symbol.asyncDispose]()))
+      await folder[Symbol.asyncDispose]()
+    })
+    const { key } = first
+    const doors = [first, { ...second, key }]
+    const { id } = await upload(first, linesOf(['']).text)
+    const headers = { 'idempotency-key': 'one' }
+    const made = await Promise.all(times(50).map((_, i) => create(doors[i % 2] ?? first, { input_file_id: id }, { headers })))
+    expect(new Set(made.map((batch) => batch.id)).size).toBe(1)
+    expect((await listBatches(first)).data).toHaveLength(1)
+    for (const door of doors) {
+      const other = await tryCreate(door, { input_file_id: id, metadata: { another: 'body' } }, { headers })
+      expect([other.status, other.headers.get('x-should-retry')]).toEqual([409, 'false'])
+    }
+  })
 
   test('four workers share a batch within the ceiling; each line is in one result', { timeout: 90_000 }, async () => {
     const database = await fresh()

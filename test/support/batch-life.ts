@@ -122,7 +122,7 @@ export async function openLife(db: Db, shardLines: readonly number[]): Promise<B
       await makeComposer({ ...parts, ...rest, files } as unknown as WorkerParts).run(over.signal)
     },
     async sweep() {
-      const settings = { keepBatchesMs: 0 }
+      const settings = { keepBatchesMs: 0, keepAuditMs: 0 }
       const janitor = makeJanitor({ ...parts, files, openBucket, clock, log: silentLog, events, random: () => 0, settings })
       await janitor.step(new AbortController().signal)
     },
@@ -153,7 +153,7 @@ async function start(
   })
   const blob = `${project}/${id}/plan-${walk.fence}`
   await put(blob, Buffer.concat(stretches))
-  await startBatch(db, id, walk.fence, { blob, bytes: offset, lines, model: 'm', shards })
+  await startBatch(db, id, walk.fence, { blob, bytes: offset, lines, tokens: 0, model: 'm', shards })
   return lines
 }
 

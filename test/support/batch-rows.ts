@@ -46,6 +46,7 @@ export async function runningBatch(db: Db, shards = 2, options: Parameters<typeo
       blob: 'plan',
       bytes: shards * 100,
       lines: shards * 10,
+      tokens: 0,
       model: 'm',
       shards: spans,
     })

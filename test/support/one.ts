@@ -5,7 +5,8 @@ import type { Db, Queries } from '../../src/store/db.ts'
 import { publishBatches, type Publication } from '../../src/store/publish.ts'
 import { assertWhole, finishShards, type Committed, type Segment } from '../../src/store/segments.ts'
 import type { HeldFence } from '../../src/store/shards.ts'
-import { claimComposes, claimPlans, startBatches, type Plan, type Walk } from '../../src/store/walks.ts'
+import { claimComposes, claimPlans, type Walk } from '../../src/store/walks.ts'
+import { startBatches, type Plan } from '../../src/store/starts.ts'
 
 function only<T>(list: readonly T[]): T {
   const [one] = list
@@ -21,7 +22,7 @@ export const claimCompose = async (db: Queries, owner: string, leaseMs: number, 
   (await claimComposes(db, owner, { leaseMs, graceMs, few: 1, more: 0 }))[0] ?? null
 
 export const startBatch = (db: Db, id: BatchId, fence: number, plan: Plan): Promise<boolean> =>
-  db.tx(async (tx) => only(await startBatches(tx, [{ id, fence, plan }])))
+  db.tx(async (tx) => only(await startBatches(tx, [{ id, fence, plan }])) === 'started')
 
 export const finishShard = async (db: Db, held: HeldFence, lines: number, segment: Segment): Promise<Committed> => {
   assertWhole(held, lines, segment)

@@ -10,7 +10,10 @@ export interface ScriptedFeed extends Feed {
   /** Resolves when so many lines have come to their end. */
   ended(count: number): Promise<void>
   stop: AbortController
+  atRisk: boolean
 }
+
+let feeds = 0
 
 /** A batch of lines whose bodies are their names. */
 export function scriptedFeed(names: readonly string[], more: Partial<Omit<Feed, 'take'>> = {}): ScriptedFeed {
@@ -26,10 +29,14 @@ export function scriptedFeed(names: readonly string[], more: Partial<Omit<Feed, 
   }
   const feed: ScriptedFeed = {
     projectId: 'p',
-    batchId: 'b',
+    batchId: `b${String(feeds++).padStart(6, '0')}`,
     model: 'm',
     endpoint: '/v1/chat/completions',
     deadlineAt: Infinity,
+    lines: names.length,
+    weight: 1,
+    atRisk: false,
+    tokensALine: 1,
     left,
     ends: new Map(),
     taken: new Set(),

@@ -22,6 +22,7 @@ export interface Script {
 export function scriptedTransport(clock: Clock, script: Script): Transport {
   return (backend, ended) => ({
     send(sent, _path, body) {
+      if (!Buffer.isBuffer(body)) throw new Error('a script has no audio')
       let open = true
       script.call({
         url: backend.url,

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { expect } from 'vitest'
 import type { Place } from '../../src/dispatch/fetch/dial.ts'
-import { defaultLimits, fetchGuarded, type Content, type FetchLimits, type FetchParts } from '../../src/dispatch/fetch/guarded.ts'
+import { defaultLimits, type Content, type FetchLimits } from '../../src/dispatch/fetch/content.ts'
+import { fetchGuarded, type FetchParts } from '../../src/dispatch/fetch/guarded.ts'
 import { publicOnly } from '../../src/domain/fetch-rules.ts'
 import { dialTo, webServer } from './web-server.ts'
 

@@ -1,6 +1,7 @@
 import { makeJanitor } from '../../src/worker/janitor.ts'
 import type { Fleet } from './chaos.ts'
 import { checkLeft } from './check-left.ts'
+import { checkTold } from './check-told.ts'
 import type { Client } from './client.ts'
 import { beginProcess, type World } from './world-parts.ts'
 
@@ -16,7 +17,7 @@ export async function endWorld(world: World, fleet: Fleet, clients: readonly Cli
   await time.run(() => false, time.now + stoppedWithinMs)
   for (const worker of fleet.workers)
     if (worker?.life.alive && !worker.over) ledger.wrong('I11', `${worker.life.name} was stopped and does not end`)
-  const janitor = makeJanitor({ ...beginProcess(world, 'j'), settings: { keepBatchesMs: 0 } })
+  const janitor = makeJanitor({ ...beginProcess(world, 'j'), settings: { keepBatchesMs: 0, keepAuditMs: 0 } })
   for (let round = 0; round < 3; round++) {
     await time.run(() => false, time.now + hoursMs)
     let over = false
@@ -28,4 +29,5 @@ export async function endWorld(world: World, fleet: Fleet, clients: readonly Cli
     if (!over) ledger.wrong('I11', 'the janitor does not come to an end')
   }
   await checkLeft(world, clients)
+  await checkTold(world)
 }

@@ -50,12 +50,12 @@ export const bugs: readonly Bug[] = [
     foundAt: 1,
     sql: inSql(/^update shards set completed = \$3/, /(\w+) = \$(\d+)(?=,| where)/g, '$1 = $1 + $$$2'),
   },
-  { name: 'a checkpoint that is not known again', breaks: 'I11', foundAt: 63, sql: nothing(/^select 1 as one from segments/) },
+  { name: 'a checkpoint that is not known again', breaks: 'I11', foundAt: 10, sql: nothing(/^select 1 as one from segments/) },
   { name: 'a cancel that no worker sees', breaks: 'I8', foundAt: 4, sql: nothing(/^select id, status from batches where id in/) },
   {
     name: 'shards that stay open when composing begins',
     breaks: 'I7',
-    foundAt: 70,
+    foundAt: 54,
     sql: inSql(/^update shards set state = 'closed'/, `('waiting', 'held')`, `('')`),
   },
   {
@@ -65,18 +65,30 @@ export const bugs: readonly Bug[] = [
     sql: inSql(/^update batches set status = v.column4/, 'and status = v.column3', `and v.column3 <> ''`),
   },
   {
+    name: 'an end that nobody is told of',
+    breaks: 'I17',
+    foundAt: 17,
+    sql: inSql(/^insert into deliveries/, `where b.id in`, `where b.status <> 'expired' and b.id in`),
+  },
+  {
+    name: 'a try that counts as two',
+    breaks: 'I17',
+    foundAt: 300,
+    sql: inSql(/^update deliveries set state = /, `ended_at = null`, `ended_at = null, event_id = event_id || '!'`),
+  },
+  {
     name: 'scratch that is swept too early',
     breaks: 'I3',
-    foundAt: 18,
+    foundAt: 60,
     sql: inSql(/^select id, project_id, input from batches where sweeps/, `('completed'`, `('cancelling', 'completed'`),
   },
   {
     name: 'scratch that is swept once only',
     breaks: 'I3',
-    foundAt: 38,
+    foundAt: 17,
     sql: inSql(/^select id, project_id, input from batches where sweeps/, 'sweeps < 2', 'sweeps < 1'),
   },
-  { name: 'segments named without their fence', breaks: 'I4', foundAt: 2, ...withoutFence },
+  { name: 'segments named without their fence', breaks: 'I4', foundAt: 21, ...withoutFence },
   { name: 'a worker that trusts its last look', breaks: 'I8', foundAt: 70, db: trustsItsLastLook },
   { name: 'our own trouble that burns an attempt', breaks: 'I10', foundAt: 4, transport: oursBurns },
   { name: 'a create that does not look for its repeat', breaks: 'D8', foundAt: 11, sql: nothing(/^select \* from creates/) },
@@ -89,19 +101,19 @@ export const bugs: readonly Bug[] = [
   {
     name: 'slots of others that are not seen',
     breaks: 'I9',
-    foundAt: 9,
+    foundAt: 3,
     sql: nothing(/^select owner, granted, wanted from slots/),
   },
   {
     name: 'shards that are not given back',
     breaks: 'I11',
-    foundAt: 10,
+    foundAt: 12,
     sql: inSql(/^update shards set state = 'waiting'/, `and state = 'held'`, `and state = ''`),
   },
   {
     name: 'blobs that nobody announces',
     breaks: 'I3',
-    foundAt: 10,
+    foundAt: 13,
     sql: both(
       inSql(/^insert into uploads/, /values \(\$1, \$2, (.*)\)\s/g, 'select $1, $2, $1 where 1 = 0 '),
       both(

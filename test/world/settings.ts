@@ -42,6 +42,7 @@ export function drawSettings(chance: Chance): Setup {
       suffixes: { output: '-output.jsonl', error: '-error.jsonl' },
       outputFileMs: 30 * 86_400_000,
       keepBatchesMs: 0,
+      keepAuditMs: 0,
       fleet: count > 1,
     },
     dispatch: {

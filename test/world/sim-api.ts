@@ -1,5 +1,6 @@
 import type { createOnce as CreateOnce } from '../../src/api/create-once.ts'
 import { createOnce } from '../../src/api/create-once.ts'
+import { knowQuotas } from '../../src/api/known-quotas.ts'
 import type { ApiParts } from '../../src/api/parts.ts'
 import type { Batch } from '../../src/domain/batch.ts'
 import { makeFileId, makeUuids, type BatchId, type FileId, type KeyId, type ProjectId } from '../../src/domain/ids.ts'
@@ -35,6 +36,7 @@ export function startApi(world: World, name: string): SimApi {
   const { life, db, files, clock, randomBytes } = process
   const newUuid = makeUuids(() => clock.now(), randomBytes)
   const createTogether = gather(db, createBatches, 10)
+  const quotas = knowQuotas({ db, clock, prices: { currency: 'eur', percent: 100, prices: [] } })
   world.story.tell(name, 'BEGINS')
   return {
     life,
@@ -75,7 +77,7 @@ export function startApi(world: World, name: string): SimApi {
       }
       const reply = { raw: { socket, shouldKeepAlive: true, once: (_: string, tell: () => void) => void finished.push(tell) } }
       const { id, made } = await createOnce(
-        { db, clock, newUuid, createTogether } as ApiParts,
+        { db, clock, newUuid, createTogether, quotas } as ApiParts,
         request as unknown as Parameters<typeof CreateOnce>[1],
         reply as unknown as Parameters<typeof CreateOnce>[2],
       )

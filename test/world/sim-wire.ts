@@ -74,7 +74,10 @@ export function makeTransport({ time, life, story, ledger, backends, firstByteMs
     }
 
     return {
-      send: (sent, _path, body) => send(sent, body),
+      send(sent, _path, body) {
+        if (!Buffer.isBuffer(body)) throw new Error('there is no audio in this world')
+        return send(sent, body)
+      },
       ask: async (_path, signal) => {
         await life.clock.sleep(2, signal)
         if (signal.aborted) return undefined

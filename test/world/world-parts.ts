@@ -13,6 +13,7 @@ import { blobsOf, type BlobStore } from './sim-blobs.ts'
 import { bucketOf, type ObjectStore } from './sim-bucket.ts'
 import type { Database } from './sim-db.ts'
 import type { SimTime } from './sim-time.ts'
+import { webhooksOf, type Heard } from './sim-webhook.ts'
 import type { Story } from './story.ts'
 import { makeTrips } from './trip.ts'
 
@@ -27,6 +28,7 @@ export interface World {
   readonly files: BlobStore
   readonly scratch: BlobStore
   readonly objects: ObjectStore
+  readonly heard: Heard
   readonly backends: readonly SimBackend[]
   readonly workers: WorkerSettings
   readonly dispatch: DispatchSettings
@@ -40,7 +42,7 @@ export interface World {
 
 type Outside = Pick<
   WorkerParts,
-  'db' | 'files' | 'scratch' | 'openBucket' | 'clock' | 'log' | 'events' | 'random' | 'randomBytes'
+  'db' | 'files' | 'scratch' | 'openBucket' | 'clock' | 'log' | 'events' | 'random' | 'randomBytes' | 'webhooks'
 >
 
 /** A process of the world, and how it reaches the rest: all of it through its one life. */
@@ -88,5 +90,6 @@ export function beginProcess(world: World, name: string): Process {
     events: makeEvents({ log, metrics: noMetrics }),
     random: () => draws.next(),
     randomBytes: (n) => draws.bytes(n),
+    webhooks: webhooksOf(world.heard, life, chance.fork('webhooks'), profile),
   }
 }

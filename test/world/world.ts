@@ -1,7 +1,10 @@
 import type { BatchId, ProjectId } from '../../src/domain/ids.ts'
 import { putGrant } from '../../src/store/buckets.ts'
 import type { Queries, Value } from '../../src/store/db.ts'
-import { insertProject } from '../../src/store/projects.ts'
+import { insertProject, updateProject } from '../../src/store/projects.ts'
+import { putQuota } from '../../src/store/quotas.ts'
+import { insertWebhook } from '../../src/store/webhooks.ts'
+import { listening } from './check-told.ts'
 import { endWorld } from './aftermath.ts'
 import type { Bug } from './bugs.ts'
 import { chanceFrom } from '../support/chance.ts'
@@ -77,6 +80,7 @@ export async function live(seed: number, bug: Bug | null = null): Promise<Outcom
     files,
     scratch,
     objects: makeObjectStore(),
+    heard: new Map(),
     backends: urls.map(({ url, models }) => makeBackend(url, models, { ...backendParts, chance: chance.fork(url) })),
     workers,
     dispatch,
@@ -87,8 +91,15 @@ export async function live(seed: number, bug: Bug | null = null): Promise<Outcom
   }
   for (const id of ['p1', 'p2', 'p3'] as ProjectId[]) {
     await insertProject(database.eyes, { id, name: id, isDefault: false, createdAt: 0 })
+    await updateProject(database.eyes, { id, name: id, weight: chance.fork(`weight of ${id}`).pick([1, 2, 5]) })
     await putGrant(database.eyes, { projectId: id, bucket: bucketName, place: { kind: 'folder', folder: bucketFolder } }, 'own')
   }
+  const webhook = { id: 'wh', projectId: listening as ProjectId, url: 'https://listener.example/', events: [], secretNumber: 1 }
+  await insertWebhook(database.eyes, { ...webhook, oldUntil: 0, createdAt: 0, disabledAt: null })
+
+  for (const kind of ['enqueued_tokens', 'open_batches'] as const)
+    // NOTE: more than any world has: what is bounded is counted, and nothing refused
+    await putQuota(database.eyes, { projectId: 'p2' as ProjectId, kind, model: null, amount: 1e12 })
 
   const fleet = startFleet(world, count, chance.fork('fleet'))
   const clients = intents.map((intent) => startClient(world, intent, fleet.api))

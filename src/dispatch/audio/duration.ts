@@ -4,6 +4,7 @@
  * unread, covers and all; and nothing plays for longer than its bytes can hold.
  */
 import { parseFromTokenizer, type IFormat } from 'music-metadata'
+import { audioKindOf, kindBytes } from '../../domain/audio-kind.ts'
 import { AudioTokens } from './audio-tokens.ts'
 
 /** wav, flac, ogg (opus, vorbis), m4a, webm and mp3, by the names that the parsers have. */
@@ -51,7 +52,7 @@ async function formatOf(tokens: AudioTokens, kind: Kind): Promise<IFormat | null
 
 /** Goes by the first bytes after ID3v2 tags, which no kind but mp3 should have, and some have all the same. */
 async function kindOf(tokens: AudioTokens): Promise<Kind | null> {
-  const head = new Uint8Array(12)
+  const head = new Uint8Array(kindBytes)
   const peek = async () => Buffer.from(head.subarray(0, await tokens.peekBuffer(head, { mayBeLess: true })))
   let bytes = await peek()
   let isTagged = false
@@ -60,13 +61,7 @@ async function kindOf(tokens: AudioTokens): Promise<Kind | null> {
     const [flags = 0, a = 0, b = 0, c = 0, d = 0] = bytes.subarray(5)
     await tokens.ignore(10 + (((a & 127) << 21) | ((b & 127) << 14) | ((c & 127) << 7) | (d & 127)) + (flags & 0x10 ? 10 : 0))
   }
-  const [four, next, last] = [0, 4, 8].map((at) => bytes.toString('latin1', at, at + 4))
-  if (four === 'RIFF' && last === 'WAVE') return 'audio/wav'
-  if (four === 'fLaC') return 'audio/flac'
-  if (four === 'OggS') return 'audio/ogg'
-  if (next === 'ftyp') return 'audio/mp4'
-  if (four === '\u001aE\u00df\u00a3') return 'audio/webm'
-  return isTagged || (bytes[0] === 0xff && ((bytes[1] ?? 0) & 0xe0) === 0xe0) ? 'audio/mpeg' : null
+  return audioKindOf(bytes)?.type ?? (isTagged ? 'audio/mpeg' : null)
 }
 
 /** Fewer bits a second are no sound that anybody has recorded: opus in silence still needs some 600. */

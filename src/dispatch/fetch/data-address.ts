@@ -1,7 +1,13 @@
-import { invalidData, tooLarge } from '../../domain/fetch-error.ts'
-import type { Content } from './guarded.ts'
+import { invalidData, notAllowed, tooLarge } from '../../domain/fetch-error.ts'
+import { defaultLimits, type Content, type OpenAddress } from './content.ts'
 
 export const isDataAddress = (text: string): boolean => /^data:/i.test(text)
+
+/** Opens no other address. */
+export const dataOnly: OpenAddress = async (address) => {
+  if (!isDataAddress(address)) throw notAllowed('The address', 'only data: addresses are')
+  return openData(address, defaultLimits.maxBytes)
+}
 
 /** A multiple of four: so much of base64 is decoded at a time. */
 const sliceLength = 64 * 1024

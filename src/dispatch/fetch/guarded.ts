@@ -8,21 +8,11 @@ import { checkAddress, checkRedirect, type FetchRules, type Target } from '../..
 import { fileNameOf } from '../../domain/file-name.ts'
 import { systemClock, type Clock } from '../../kit/clock.ts'
 import { boundedBody } from './body.ts'
+import type { Content, FetchLimits } from './content.ts'
 import { systemDial, type Dial } from './dial.ts'
 import { ask, type Answer } from './hop.ts'
 import { systemResolve, type Resolve } from './lookup.ts'
-import { startWatch, type Watch, type WatchLimits } from './watch.ts'
-
-/** What lies at an address. */
-export interface Content {
-  /** To be read once, and no faster than it is wanted. */
-  readonly bytes: AsyncIterable<Uint8Array>
-  /** As it was told, or null. */
-  readonly contentType: string | null
-  readonly name: string | null
-  /** Bytes, where that is known before they are read. */
-  readonly size: number | null
-}
+import { startWatch, type Watch } from './watch.ts'
 
 /** Open until its bytes are read, reading them is broken off or fails, it is closed, or a limit ends it: reading throws then. */
 export interface Fetched extends Content {
@@ -30,14 +20,6 @@ export interface Fetched extends Content {
   readonly finalAddress: string
   close(): void
 }
-
-export interface FetchLimits extends WatchLimits {
-  readonly maxBytes: number
-  /** Milliseconds to connect to one address of a name. */
-  readonly connectMs: number
-}
-
-export const defaultLimits: FetchLimits = { maxBytes: 25 * 1024 * 1024, totalMs: 120_000, stallMs: 15_000, connectMs: 5_000 }
 
 export interface FetchParts {
   readonly rules: FetchRules

@@ -18,6 +18,12 @@ export interface HopParts {
   readonly dial: Dial
 }
 
+/** What is posted. */
+export interface Sent {
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
 /** What a server answered: its head has come, its body is still on the way. */
 export interface Answer {
   readonly status: number
@@ -34,7 +40,7 @@ const maxTries = 3
  * One request. The name is looked up once, every address is checked, and the connection is opened to one that was checked, before undici hears of it: it is given
  * the open socket, one `Client` a request, and no way to open another. It closes when the watch ends.
  */
-export async function ask(target: Target, parts: HopParts, watch: Watch): Promise<Answer> {
+export async function ask(target: Target, parts: HopParts, watch: Watch, sent: Sent | null = null): Promise<Answer> {
   const socket = await dialAny(target, await addressesOf(target, parts, watch), parts, watch)
   let unused: typeof socket | null = socket
   const client = new Client(target.origin, {
@@ -56,8 +62,9 @@ export async function ask(target: Target, parts: HopParts, watch: Watch): Promis
   if (watch.signal.aborted) close()
   else watch.signal.addEventListener('abort', close, { once: true })
   try {
-    const headers = { accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'nightshift' }
-    const answer = await watch.waitFor(client.request({ method: 'GET', path: target.path, headers, reset: true }))
+    const headers = { accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'nightshift', ...sent?.headers }
+    const how = sent ? ({ method: 'POST', body: sent.body } as const) : ({ method: 'GET' } as const)
+    const answer = await watch.waitFor(client.request({ ...how, path: target.path, headers, reset: true }))
     answer.body.on('error', () => {}) // NOTE: whoever reads it hears of it; if nobody does, nobody shall
     return { status: answer.statusCode, header: (name) => first(answer.headers[name]), body: answer.body, close }
   } catch (error) {
@@ -90,7 +97,7 @@ async function dialAny(target: Target, addresses: readonly string[], { dial, con
       servername: parseIp(target.host) === null ? target.host : null,
     }
     try {
-      return await dial(place, limit.signal)
+      return await limit.waitFor(dial(place, limit.signal))
     } catch (error) {
       // NOTE: on a machine without IPv6 this is what its addresses come to, and not a lack of ports
       failure = address.includes(':') && codeOf(error) === 'EADDRNOTAVAIL' ? unreachable(target.origin, 'EADDRNOTAVAIL') : error

@@ -4,7 +4,8 @@ import { FetchError } from '../../domain/fetch-error.ts'
 import { publicOnly } from '../../domain/fetch-rules.ts'
 import { parseHostPattern } from '../../domain/host-pattern.ts'
 import { systemDial } from './dial.ts'
-import { defaultLimits, fetchGuarded } from './guarded.ts'
+import { defaultLimits } from './content.ts'
+import { fetchGuarded } from './guarded.ts'
 
 /** What names lead to in these tests; all others to nothing. */
 const names: Readonly<Record<string, readonly string[]>> = {

@@ -7,7 +7,8 @@ import { connect, type TLSSocket } from 'node:tls'
 import { expect, test } from 'vitest'
 import { publicOnly } from '../../domain/fetch-rules.ts'
 import { systemDial, type Dial } from './dial.ts'
-import { defaultLimits, fetchGuarded } from './guarded.ts'
+import { defaultLimits } from './content.ts'
+import { fetchGuarded } from './guarded.ts'
 
 const [key, cert] = ['key', 'cert'].map((name) => readFileSync(join(import.meta.dirname, `../../../test/data/tls/${name}.pem`)))
 

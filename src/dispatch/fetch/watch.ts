@@ -11,7 +11,7 @@ export interface Watch {
 }
 
 export interface WatchLimits {
-  /** Milliseconds from the beginning to the end. */
+  /** Milliseconds that all waits together may take. Who reads slowly uses none of them. */
   readonly totalMs: number
   /** Milliseconds that one wait may take. */
   readonly stallMs: number
@@ -26,17 +26,17 @@ export function startWatch(
 ): Watch {
   const own = new AbortController()
   const { signal, leave } = joinSignals(outer, own.signal)
-  const endAt = clock.monotonic() + totalMs
+  let waitedMs = 0
   /** undefined: nobody waits for the other side; it waits for us. */
   let waitingSince: number | undefined
 
   async function run(): Promise<void> {
     while (!signal.aborted) {
-      const now = clock.monotonic()
-      const stallAt = (waitingSince ?? now) + stallMs
-      if (endAt <= now) own.abort(late('total'))
-      else if (stallAt <= now) own.abort(late('stall'))
-      else await clock.sleep(Math.min(endAt, stallAt) - now, signal)
+      const thisMs = waitingSince === undefined ? 0 : clock.monotonic() - waitingSince
+      const [totalLeft, stallLeft] = [totalMs - waitedMs - thisMs, stallMs - thisMs]
+      if (totalLeft <= 0) own.abort(late('total'))
+      else if (stallLeft <= 0) own.abort(late('stall'))
+      else await clock.sleep(Math.min(totalLeft, stallLeft), signal)
     }
     leave()
   }
@@ -45,10 +45,12 @@ export function startWatch(
   return {
     signal,
     async waitFor(step) {
-      waitingSince = clock.monotonic()
+      const since = clock.monotonic()
+      waitingSince = since
       try {
         return await untilAborted(step, signal)
       } finally {
+        waitedMs += clock.monotonic() - since
         waitingSince = undefined
       }
     },

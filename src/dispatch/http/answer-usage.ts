@@ -1,17 +1,21 @@
 import { isUtf8 } from 'node:buffer'
 import { memberAt, memberNames } from '../../domain/json-member.ts'
 import { scanJson, type Visitor } from '../../domain/json-scan.ts'
-import { noUsage, readUsage, type Usage } from '../../domain/usage.ts'
-
-/** Up to here it is cheaper to look through the bytes than to make values of all of them; of long texts the parser is quicker, which is native. */
-const scannedBytes = 2048
+import { noUsage, readAudioUsage, readUsage, type Usage } from '../../domain/usage.ts'
 
 /** The usage that an answer tells; null: it is not UTF-8 JSON. */
 export function usageIn(bytes: Buffer): Usage | null {
   if (!isUtf8(bytes)) return null
-  if (bytes.length <= scannedBytes) return scannedUsage(bytes)
+  scanner.begin(bytes)
+  if (scanJson(bytes, 0, bytes.length, scanner) === 'invalid') return null
+  return scanner.usage()
+}
+
+/** The same for audio, of which the file may have told how long it plays. */
+export function audioUsageIn(bytes: Buffer, fileSeconds: number | null): ReturnType<typeof readAudioUsage> | null {
+  if (!isUtf8(bytes)) return null
   try {
-    return readUsage(JSON.parse(bytes.toString()))
+    return readAudioUsage(JSON.parse(bytes.toString()), fileSeconds)
   } catch {
     return null
   }
@@ -21,12 +25,6 @@ const top = memberNames(['usage'])
 const counts = memberNames(['prompt_tokens', 'completion_tokens', 'total_tokens', 'input_tokens', 'output_tokens'])
 
 const scanner = makeScanner()
-
-function scannedUsage(answer: Buffer): Usage | null {
-  scanner.begin(answer)
-  if (scanJson(answer, 0, answer.length, scanner) === 'invalid') return null
-  return scanner.usage()
-}
 
 /** Finds `usage`, and reads its counts where it is made of counts and nulls alone; any other is parsed. One scanner serves all answers, one after the other. */
 function makeScanner(): Visitor & { begin(answer: Buffer): void; usage(): Usage } {

@@ -77,6 +77,21 @@ test('an error keeps its JSON, and its text when it is not JSON', () => {
   expect(ending(404)).toMatchObject({ body: '{"error":{"message":"HTTP 404 with an empty body"}}' })
 })
 
+test.each([
+  [
+    'OpenAI',
+    '{\n  "error": {\n    "message": "no",\n    "type": "invalid_request_error",\n    "param": null,\n    "code": null\n  }\n}\n',
+  ],
+  ['vLLM', '{"object":"error","message":"no","type":"BadRequestError","param":null,"code":400}'],
+  ['llama.cpp', '{"error":{"code":400,"message":"no","type":"exceed_context_size_error","n_prompt_tokens":9412,"n_ctx":8192}}'],
+  ['TEI', '{"message":"no","code":413,"type":"Validation"}'],
+  ['TGI', '{"error":"no","error_type":"validation"}'],
+  ['FastAPI', '{"detail":[{"loc":["body",0],"msg":"no"}]}'],
+  ['a JSON text', '"Internal Server Error"'],
+])('the error of %s is its JSON as it came, on one line', (_, text) => {
+  expect(ending(400, text)).toMatchObject({ kind: 'answered', body: text.replaceAll('\n', ' ') })
+})
+
 test('of an error that is a whole page, only the beginning is kept', () => {
   const { body } = ending(500, 'x'.repeat(1e6)) as { body: string }
   expect(body.length).toBeLessThan(20_000)

@@ -1,7 +1,7 @@
 import type { Answered, Ending } from '../../domain/outcome.ts'
 import { parseRetryAfter } from '../../domain/retry.ts'
 import { noUsage } from '../../domain/usage.ts'
-import { usageIn } from './answer-usage.ts'
+import { audioUsageIn, usageIn } from './answer-usage.ts'
 
 /** What of an answer's headers matters. */
 export interface Head {
@@ -32,12 +32,21 @@ export function readHead(raw: readonly Buffer[], now: () => number): Head {
   return head
 }
 
+export function contentTypeOf(raw: readonly Buffer[]): string | null {
+  const at = raw.findIndex(
+    (name, i) => i % 2 === 0 && name.length === 12 && name.toString('latin1').toLowerCase() === 'content-type',
+  )
+  return at < 0 ? null : (raw[at + 1]?.toString('latin1').trim() ?? null)
+}
+
 /** What an answer puts into the result (D17): its own bytes where they are JSON, on one line. */
-export function endingOf({ status, requestId, body }: Answered): Ending {
+export function endingOf({ status, requestId, body, seconds }: Answered): Ending {
   const [only] = body
   const bytes = withoutBom(body.length === 1 && only ? only : Buffer.concat(body))
-  const usage = usageIn(bytes)
   const good = status >= 200 && status < 300
+  const heard = seconds === undefined || !good ? null : audioUsageIn(bytes, seconds)
+  if (heard) return { kind: 'answered', status, requestId, body: [onOneLine(bytes)], ...heard }
+  const usage = usageIn(bytes)
   if (usage) return { kind: 'answered', status, requestId, body: [onOneLine(bytes)], usage: good ? usage : noUsage }
   if (good)
     return {

@@ -1,4 +1,7 @@
+import { FetchError, mayPass } from '../../domain/fetch-error.ts'
 import type { Outcome } from '../../domain/outcome.ts'
+import { ProxyTrouble } from './proxy-trouble.ts'
+import { refusesUs, tlsTrouble } from './tls-trouble.ts'
 
 /** Trouble of this machine: out of file descriptors, ports, memory, or no DNS. Never a line's failure, and never the backend's. */
 const ours = new Set([
@@ -16,12 +19,22 @@ const late = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT'])
 
 /** What an error of the transport means for the line. `written`: the request was handed to a connection. */
 export function outcomeOf(error: unknown, written: boolean): Outcome {
-  const code = codeOf(error)
-  const message = code === '' ? nameOf(error) : code
+  if (error instanceof FetchError) return unfetched(error)
+  const ofProxy = error instanceof ProxyTrouble
+  const code = ofProxy ? error.reason : codeOf(error)
+  const message = ofProxy ? error.message : (tlsTrouble(code) ?? (code || nameOf(error)))
   if (ours.has(code)) return { kind: 'ours', message }
-  if (written) return { kind: 'broken', message }
+  if (written && !refusesUs(code)) return { kind: 'broken', message }
   return late.has(code) ? { kind: 'timeout', phase: 'connect' } : { kind: 'unreachable', message }
 }
+
+/** What a line names cannot be had. */
+export const unfetched = (error: FetchError): Outcome => ({
+  kind: 'unfetched',
+  code: error.code,
+  message: error.message,
+  passing: mayPass(error),
+})
 
 /** Did the other side close the connection? A reused one may have been closed before our request reached it. */
 export function wasClosed(error: unknown): boolean {

@@ -1,7 +1,7 @@
-import { Client, type Dispatcher as Undici } from 'undici'
+import { Client, type buildConnector, type Dispatcher as Undici } from 'undici'
 import type { Outcome } from '../../domain/outcome.ts'
 import type { Clock } from '../../kit/clock.ts'
-import { readHead, type Head } from './answer.ts'
+import { contentTypeOf, readHead, type Head } from './answer.ts'
 import { outcomeOf, wasClosed } from './failure.ts'
 import { unpack } from './unpack.ts'
 
@@ -15,17 +15,30 @@ export interface Call {
 export interface Slot<T> extends Call {
   /** It cannot be used again. */
   readonly dead: boolean
-  send(sent: T, path: string, body: Buffer | null): void
+  /** Bytes that are made while they are sent can be sent once: only over a connection that has not been used. */
+  send(sent: T, path: string, body: Buffer | AsyncIterable<Uint8Array> | null): void
   /** Ends the call if its time is over. */
   sweep(now: number): void
   close(): Promise<void>
 }
 
+/** Where a slot's connection leads, and how it is opened. */
+export interface SlotPlace {
+  readonly origin: string
+  readonly connect: buildConnector.connector
+}
+
 export interface SlotLimits {
-  readonly connectMs: number
   readonly firstByteMs: number
   readonly answerMs: number
   readonly maxBytes: number
+}
+
+export interface SlotRequest {
+  readonly method: 'GET' | 'POST'
+  readonly headers: string[]
+  /** Is the type of the answer asked for? */
+  readonly typed?: boolean
 }
 
 /** Called in this order when a call is over; only the first when it was aborted. */
@@ -43,16 +56,16 @@ const staleMs = 200
  * aborted or is complete is never heard of again. Time-outs are swept, not armed: with two of different length undici makes two timers a call.
  */
 export function openSlot<T>(
-  origin: string,
-  { method, headers }: { readonly method: 'GET' | 'POST'; readonly headers: string[] },
+  { origin, connect }: SlotPlace,
+  { method, headers, typed = false }: SlotRequest,
   limits: SlotLimits,
   clock: Clock,
   ends: SlotEnds<T>,
 ): Slot<T> {
-  const client = new Client(origin, { pipelining: 1, headersTimeout: 0, bodyTimeout: 0, connectTimeout: limits.connectMs })
+  const client = new Client(origin, { pipelining: 1, headersTimeout: 0, bodyTimeout: 0, connect })
   let state: 'idle' | 'dialing' | 'sent' | 'answering' = 'idle'
   let sent: T | undefined
-  let request = { method, headers, path: '', body: null as Buffer | null }
+  let request = { method, headers, path: '', body: null as Buffer | AsyncIterable<Uint8Array> | null }
   let hangUp: ((error: Error) => void) | undefined
   let dead = false
   /** Within `dispatch`: an error then must not end the call before `send` has returned. */
@@ -63,6 +76,7 @@ export function openSlot<T>(
   let sentAt = 0
   let status = 0
   let head: Head | undefined
+  let contentType: string | null = null
   let chunks: Buffer[] = []
   let bytes = 0
   /** Why we hung up. */
@@ -97,7 +111,7 @@ export function openSlot<T>(
   function dispatch(): void {
     state = 'dialing'
     handing = true
-    client.dispatch(request, handler)
+    client.dispatch(request as Undici.DispatchOptions, handler) // NOTE: its types lack the async iterables that it takes
     handing = false
   }
 
@@ -105,7 +119,7 @@ export function openSlot<T>(
     const { requestId = null, retryAfterMs = null, encoding = null } = head ?? {}
     const body = encoding === null ? chunks : unpack(encoding, chunks, limits.maxBytes)
     if (body === 'too-large') return { kind: 'too-large', limitBytes: limits.maxBytes }
-    return { kind: 'answered', status, requestId, retryAfterMs, body }
+    return { kind: 'answered', status, requestId, retryAfterMs, body, ...(typed && { contentType }) }
   }
 
   const handler: Undici.DispatchHandler = {
@@ -121,6 +135,7 @@ export function openSlot<T>(
     onHeaders(code, raw) {
       status = code
       if (code >= 200) head = readHead(raw, () => clock.now())
+      if (typed) contentType = contentTypeOf(raw)
       return true
     },
     onData(chunk) {

@@ -1,82 +1,21 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
-import { createServer as createRawServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
-import { afterEach, expect, test } from 'vitest'
-import type { Outcome } from '../../domain/outcome.ts'
-import { systemClock } from '../../kit/clock.ts'
-import type { BackendSettings, DispatchSettings } from '../feed.ts'
-import type { Call } from './slot.ts'
-import { makeTransport, placeOf } from './transport.ts'
+import { expect, onTestFinished, test } from 'vitest'
+import { freePort } from '../../../test/support/free-port.ts'
+import { listen, openWire as connect, serveRaw, textOf } from '../../../test/support/open-wire.ts'
+import { placeOf } from './route.ts'
 
-const closing: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const close of closing.splice(0).toReversed()) await close()
-})
-
-const settings: DispatchSettings = {
-  backends: [],
-  attempts: 5,
-  backoffBaseMs: 1,
-  backoffMaxMs: 10,
-  connectTimeoutMs: 1000,
-  firstByteTimeoutMs: 5_000,
-  answerTimeoutMs: 10_000,
-  maxAnswerBytes: 1_000_000,
-  startInFlight: 32,
-  discoverEveryMs: 60_000,
-}
 const json = '{"ok":true}'
 
-async function listen(server: Server, port = 0): Promise<string> {
-  server.listen(port, '127.0.0.1')
-  await once(server, 'listening')
-  closing.push(() => new Promise((resolve) => server.close(resolve)))
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
 async function serve(handle: RequestListener): Promise<string> {
   const server = createServer(handle)
-  closing.push(async () => server.closeAllConnections())
-  return listen(server)
-}
-/** A server that gets each request whole and writes what it likes. */
-async function serveRaw(handle: (socket: Socket, nth: number, request: string) => void): Promise<string> {
-  let nth = 0
-  const sockets = new Set<Socket>()
-  const server = createRawServer((socket) => {
-    sockets.add(socket)
-    socket.on('error', () => {})
-    socket.on('data', (bytes) => handle(socket, ++nth, bytes.toString()))
-  })
-  closing.push(async () => sockets.forEach((socket) => socket.destroy()))
-  return listen(server)
+  const port = await listen(server)
+  onTestFinished(() => server.closeAllConnections())
+  return `http://127.0.0.1:${port}`
 }
 
-function connect(url: string, more: Partial<DispatchSettings> = {}, its: Partial<BackendSettings> = {}) {
-  const ends = new Map<number, Outcome[]>()
-  const told = new Map<number, () => void>()
-  const wire = makeTransport({ ...settings, ...more }, systemClock)<number>(
-    { url, key: null, headers: {}, models: null, endpoints: null, maxInFlight: 8, ...its },
-    (sent, outcome) => {
-      ends.set(sent, [...(ends.get(sent) ?? []), outcome])
-      told.get(sent)?.()
-    },
-  )
-  const sweeping = setInterval(() => wire.sweep(systemClock.monotonic()), 10)
-  closing.push(async () => {
-    clearInterval(sweeping)
-    await wire.close()
-  })
-  let n = 0
-  const start = (body = '{"model":"m"}'): { call: Call; outcome: Promise<Outcome> } => {
-    const id = n++
-    const outcome = new Promise<Outcome>((resolve) => told.set(id, () => resolve(ends.get(id)![0]!)))
-    return { call: wire.send(id, '/v1/chat/completions', Buffer.from(body)), outcome }
-  }
-  return { wire, ends, start, post: (body?: string) => start(body).outcome }
-}
-
-const textOf = (outcome: Outcome) => (outcome.kind === 'answered' ? Buffer.concat(outcome.body).toString() : outcome.kind)
 const bodyOf = async (request: IncomingMessage) => {
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk as Buffer)
@@ -153,9 +92,10 @@ test('Retry-After is read in both forms', async () => {
 })
 
 test('nobody listens: unreachable', async () => {
-  const url = await listen(createRawServer())
-  await closing.pop()?.()
-  expect(await connect(url).post()).toMatchObject({ kind: 'unreachable', message: 'ECONNREFUSED' })
+  expect(await connect(`http://127.0.0.1:${await freePort()}`).post()).toMatchObject({
+    kind: 'unreachable',
+    message: 'ECONNREFUSED',
+  })
 })
 
 test('a connection that is reset after the request is broken', async () => {
@@ -279,10 +219,10 @@ test('GET goes beside the calls that are open, and ends when it is stopped', asy
   })
   const { wire, start } = connect(url, {}, { maxInFlight: 1 })
   start()
-  expect(textOf((await wire.ask('/v1/models', new AbortController().signal))!)).toBe(json)
+  expect(textOf(await wire.ask('/v1/models', new AbortController().signal))).toBe(json)
   const stop = new AbortController()
   const asked = wire.ask('/never', stop.signal)
   stop.abort()
   expect(await asked).toBeUndefined()
-  expect(textOf((await wire.ask('/v1/models', new AbortController().signal))!)).toBe(json)
+  expect(textOf(await wire.ask('/v1/models', new AbortController().signal))).toBe(json)
 })

@@ -1,6 +1,9 @@
+import { heardAs } from './audio.ts'
+
 /** What the simulated models say: plausible, and the same for the same request and seed. */
 export interface Answer {
-  readonly body: Record<string, unknown>
+  /** A text is sent as one. */
+  readonly body: Record<string, unknown> | string
   readonly tokens: number
 }
 
@@ -151,6 +154,11 @@ const embeddings: Made = (body, prompt, hash) => {
   }
 }
 
+const transcription: Made = (body, prompt, hash) => {
+  const { text, tokens } = words(prompt, hash, null)
+  return { tokens, body: heardAs(body.response_format, text, Number(body.seconds)) }
+}
+
 function unitVector(dimensions: number, seed: number): number[] {
   let state = seed >>> 0
   const values = Array.from({ length: dimensions }, () => {
@@ -167,6 +175,8 @@ export const answers: Readonly<Record<string, { readonly needs: readonly string[
   '/v1/completions': { needs: ['prompt'], make: completions },
   '/v1/responses': { needs: ['input', 'prompt'], make: responses },
   '/v1/embeddings': { needs: ['input'], make: embeddings },
+  '/v1/audio/transcriptions': { needs: ['file'], make: transcription },
+  '/v1/audio/translations': { needs: ['file'], make: transcription },
 }
 
 /** The text that a request is about. */

@@ -5,6 +5,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { systemClock, type Clock } from '../../kit/clock.ts'
+import { bodyOfForm } from './audio.ts'
 import { answers, hashOf, promptOf } from './answers.ts'
 import { simulateDefaults, type SimulateOptions } from './options.ts'
 import { makeTurnstile } from './turnstile.ts'
@@ -43,15 +44,15 @@ export async function startSimulator(
     response.setHeader('server', 'nightshift-simulator')
     const { method, url = '' } = request
     if (method === 'GET' && url === '/v1/models')
-      return json(response, 200, {
+      return send(response, 200, {
         object: 'list',
         data: options.models.map((id) => ({ id, object: 'model', created: 0, owned_by: 'simulated' })),
       })
-    if (method === 'GET' && url === '/health') return json(response, 200, { status: 'ok', simulated: true })
+    if (method === 'GET' && url === '/health') return send(response, 200, { status: 'ok', simulated: true })
     if (method === 'GET' && url === '/metrics')
       return void response.setHeader('content-type', 'text/plain; version=0.0.4').end(metrics())
     if (method !== 'POST' || !answers[url])
-      return json(response, 404, failure(`no such route: ${method} ${url}`, 'NotFoundError', 404))
+      return send(response, 404, failure(`no such route: ${method} ${url}`, 'NotFoundError', 404))
     void serve(request, response, url).catch(() => response.destroy())
   })
   server.on('connection', (socket) => down && socket.destroy())
@@ -81,17 +82,17 @@ export async function startSimulator(
   function refuse(response: ServerResponse, status: number): void {
     refused++
     response.setHeader('retry-after', String(options.retryAfterSeconds))
-    json(response, status, failure('too many requests in flight', 'RateLimitError', status))
+    send(response, status, failure('too many requests in flight', 'RateLimitError', status))
   }
 
   async function answer(text: string, response: ServerResponse, url: string, gone: AbortSignal): Promise<void> {
     const endpoint = answers[url]
     const body = parse(text)
-    if (!endpoint || !body) return json(response, 400, failure('the body is not a JSON object', 'BadRequestError', 400))
+    if (!endpoint || !body) return send(response, 400, failure('the body is not a JSON object', 'BadRequestError', 400))
     if (!endpoint.needs.some((name) => body[name] !== undefined && body[name] !== null))
-      return json(response, 400, failure(`Field required: ${endpoint.needs[0]}`, 'BadRequestError', 400))
+      return send(response, 400, failure(`Field required: ${endpoint.needs[0]}`, 'BadRequestError', 400))
     if (!options.models.includes(String(body.model)))
-      return json(response, 404, failure(`The model '${String(body.model)}' does not exist.`, 'NotFoundError', 404))
+      return send(response, 404, failure(`The model '${String(body.model)}' does not exist.`, 'NotFoundError', 404))
     const prompt = promptOf(body)
     const hash = hashOf(text, options.seed)
     const fault = faultOf(prompt, hash)
@@ -101,14 +102,14 @@ export async function startSimulator(
     const load = 1 + slots.running / options.slots
     await waitFor((options.firstTokenMs + options.tokenMs * made.tokens) * load, gone)
     if (gone.aborted) return
-    if (typeof fault === 'number') return json(response, fault, failure(`a scripted ${fault}`, 'SimulatedError', fault))
+    if (typeof fault === 'number') return send(response, fault, failure(`a scripted ${fault}`, 'SimulatedError', fault))
     if (fault === 'garbage') return void response.end('this is not JSON {"')
     answered++
     totals.prompt += Math.ceil(prompt.length / 4)
     totals.generation += made.tokens
     if (body.stream === true) return stream(response, made.body)
     if (fault === 'slow') return trickle(response, JSON.stringify(made.body), gone)
-    json(response, 200, made.body)
+    send(response, 200, made.body)
   }
 
   function faultOf(prompt: string, hash: number): number | 'reset' | 'hang' | 'garbage' | 'slow' | null {
@@ -185,9 +186,9 @@ export async function startSimulator(
 
 const failure = (message: string, type: string, code: number) => ({ error: { message, type, param: null, code } })
 
-function json(response: ServerResponse, status: number, body: unknown): void {
-  const text = JSON.stringify(body)
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }).end(text)
+function send(response: ServerResponse, status: number, body: unknown): void {
+  const [text, type] = typeof body === 'string' ? [body, 'text/plain'] : [JSON.stringify(body), 'application/json']
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) }).end(text)
 }
 
 /** Server-sent events, the whole answer in one of them. */
@@ -195,6 +196,7 @@ function stream(response: ServerResponse, body: unknown): void {
   response.setHeader('content-type', 'text/event-stream').end(`data: ${JSON.stringify(body)}\n\ndata: [DONE]\n\n`)
 }
 
+/** What was asked, as JSON. */
 async function readBody(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
@@ -203,7 +205,9 @@ async function readBody(request: IncomingMessage): Promise<string> {
     if (bytes > bodyBytes) throw new Error('the request is too large')
     chunks.push(chunk)
   }
-  return Buffer.concat(chunks).toString('utf8')
+  const body = Buffer.concat(chunks)
+  const type = request.headers['content-type'] ?? ''
+  return type.startsWith('multipart/form-data') ? JSON.stringify(await bodyOfForm(body, type)) : body.toString('utf8')
 }
 
 function parse(text: string): Record<string, unknown> | null {

@@ -1,0 +1,80 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import {
+  addKey,
+  addProject,
+  changeProject,
+  openStore,
+  showAudit,
+  showBuckets,
+  showKeys,
+  showProjects,
+  systemClock,
+  withdrawKey,
+} from '../app.ts'
+import { openClient, type Client } from '../client.ts'
+import type { Settings } from '../config.ts'
+import { auditWire } from '../domain/audit.ts'
+import { grantWire, keyWire, projectWire } from '../domain/admin-wire.ts'
+import { exit, Failure } from './failure.ts'
+
+/** Where projects and keys are looked after: a server by its address, with the key of an operator or administrator, or the database of one on this machine. */
+export type Office = Pick<
+  Client,
+  'projects' | 'createProject' | 'changeProject' | 'keys' | 'createKey' | 'revokeKey' | 'buckets' | 'audit'
+>
+
+export interface OfficeFlags {
+  readonly url?: string
+  readonly key?: string
+}
+
+/** `mayMake`: a data folder that is not there yet is made. */
+export async function inOffice<T>(
+  { url, key }: OfficeFlags,
+  settings: Settings,
+  work: (office: Office) => Promise<T>,
+  mayMake = false,
+): Promise<T> {
+  if (url !== undefined && key !== undefined) return work(openClient({ url, key }))
+  if (url !== undefined || key !== undefined) throw new Failure('--url and --key go together: give both, or neither.', exit.usage)
+  return inStore(settings, (db) => work(localOffice(db, resolve(settings.data))), mayMake)
+}
+
+type Store = Awaited<ReturnType<typeof openStore>>
+
+/** Works on the database of the data folder, beside a running server. */
+export async function inStore<T>(settings: Settings, work: (db: Store) => Promise<T>, mayMake = false): Promise<T> {
+  if (!mayMake && settings.database === '' && !existsSync(resolve(settings.data)))
+    throw new Failure(
+      `There is no data folder ${resolve(settings.data)}: give the one of your server with --data, or start "nightshift serve", which makes it.`,
+      exit.usage,
+    )
+  const db = await openStore(settings)
+  try {
+    return await work(db)
+  } finally {
+    await db[Symbol.asyncDispose]()
+  }
+}
+
+/** Who can open the database may do everything. */
+function localOffice(db: Store, folder: string): Office {
+  const parts = { db, folder, clock: systemClock, newUuid: () => randomUUID(), randomBytes }
+  return {
+    projects: async () => (await showProjects(parts, null)).map(projectWire),
+    createProject: async (name) => projectWire(await addProject(parts, name)),
+    changeProject: async (id, change) => projectWire(await changeProject(parts, null, id, change)),
+    keys: async (project) => (await showKeys(parts, null, project)).map(keyWire),
+    async createKey({ name, access = [{ project: 'default' }], operator = false, limits = {}, expires_at: expires = null }) {
+      const order = { name, access, isOperator: operator, limits, expiresAt: expires === null ? null : expires * 1000 }
+      const { key, secret } = await addKey(parts, null, order)
+      return { ...keyWire(key), key: secret }
+    },
+    revokeKey: (id) => withdrawKey(parts, null, id),
+    audit: async ({ project, limit = 100 }) =>
+      (await showAudit(parts, null, { ...(project && { project }), limit })).map(auditWire),
+    buckets: async () => (await showBuckets(parts, null)).map(grantWire),
+  }
+}

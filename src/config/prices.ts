@@ -1,0 +1,34 @@
+import { dayOf, parseDate } from '../domain/day.ts'
+import { parsePrice, type Price } from '../domain/price.ts'
+import { SettingsError } from './error.ts'
+
+const priceKeys = ['model', 'from', 'input', 'cached', 'output', 'minute']
+
+/** One row of the price list. What is not said costs nothing, but for `cached`, which then costs what `input` does. */
+export function parsePriceEntry(entry: Record<string, unknown>, where: string): Price {
+  for (const key of Object.keys(entry))
+    if (!priceKeys.includes(key))
+      throw new SettingsError(`${where}: a price has no '${key}'. It may have: ${priceKeys.join(', ')}.`)
+  const { model, from = '1970-01-01', input = '0', cached = input, output = '0', minute = '0' } = entry
+  if (typeof model !== 'string' || model === '') throw new SettingsError(`${where}: a price needs a model, or '*' for all others`)
+  const amount = (value: unknown, name: string): bigint => {
+    const parsed = typeof value === 'string' || typeof value === 'number' ? parsePrice(String(value)) : null
+    if (parsed === null)
+      throw new SettingsError(`${where}: ${name} of ${model} must be an amount of at most six decimals, such as 0.15`)
+    return parsed
+  }
+  return {
+    model,
+    from: dayIn(from, `${where}: from of ${model}`),
+    input: amount(input, 'input'),
+    cached: amount(cached, 'cached'),
+    output: amount(output, 'output'),
+    minute: amount(minute, 'minute'),
+  }
+}
+
+function dayIn(value: unknown, where: string): number {
+  const day = value instanceof Date ? dayOf(value.getTime()) : typeof value === 'string' ? parseDate(value) : null
+  if (day === null) throw new SettingsError(`${where} must be a date such as 2026-11-01`)
+  return day
+}

@@ -1,0 +1,52 @@
+import { audioSeconds } from './duration.ts'
+
+/** Beside a stream of audio that passes by: listens for how long it plays, and lets go as soon as that is known. */
+export interface Tap {
+  /** Waits until nobody looks at the chunk any more. */
+  offer(chunk: Uint8Array): Promise<void>
+  /** No more comes. */
+  end(): void
+  /** null: the file does not tell. */
+  readonly seconds: Promise<number | null>
+}
+
+/** `size`: of the whole, in bytes. */
+export function openTap(size: number): Tap {
+  let ended = false
+  let taken: (() => void) | undefined
+  let wanted: ((next: IteratorResult<Uint8Array, undefined>) => void) | undefined
+  const over = { done: true as const, value: undefined }
+
+  function end(): void {
+    ended = true
+    taken?.()
+    wanted?.(over)
+  }
+
+  const chunks: AsyncIterable<Uint8Array> = {
+    [Symbol.asyncIterator]: () => ({
+      next() {
+        taken?.()
+        return ended ? Promise.resolve(over) : new Promise((resolve) => (wanted = resolve))
+      },
+      return() {
+        end()
+        return Promise.resolve(over)
+      },
+    }),
+  }
+
+  const seconds = audioSeconds(chunks, size).finally(end)
+  return {
+    async offer(value) {
+      if (!wanted && !ended) await new Promise<void>((resolve) => (taken = resolve))
+      if (ended) return
+      const give = wanted
+      wanted = undefined
+      give?.({ done: false, value })
+      await new Promise<void>((resolve) => (taken = resolve))
+    },
+    end,
+    seconds,
+  }
+}

@@ -1,0 +1,64 @@
+/** Projects, keys and grants as the admin API and the commands show them. */
+import type { Grant } from './grant.ts'
+import type { RateLimits } from './rate.ts'
+
+interface Project {
+  readonly id: string
+  readonly name: string
+  readonly isDefault: boolean
+  readonly weight: number
+  readonly createdAt: number
+}
+interface Key {
+  readonly id: string
+  readonly projectId: string
+  readonly name: string
+  readonly hint: string
+  readonly isOperator: boolean
+  readonly access: readonly { readonly projectId: string; readonly projectName: string; readonly rights: readonly string[] }[]
+  readonly limits: RateLimits
+  readonly createdAt: number
+  readonly expiresAt: number | null
+  readonly lastUsedAt: number | null
+  readonly revokedAt: number | null
+}
+
+const seconds = (ms: number): number => Math.floor(ms / 1000)
+const secondsOrNull = (ms: number | null): number | null => (ms === null ? null : seconds(ms))
+
+export const projectWire = (p: Project) => ({
+  id: p.id,
+  object: 'project' as const,
+  name: p.name,
+  is_default: p.isDefault,
+  weight: p.weight,
+  created_at: seconds(p.createdAt),
+})
+export type ProjectView = ReturnType<typeof projectWire>
+
+export const keyWire = (k: Key) => ({
+  id: k.id,
+  object: 'key' as const,
+  name: k.name,
+  hint: k.hint,
+  operator: k.isOperator,
+  access: k.access
+    .toSorted((a, b) => Number(b.projectId === k.projectId) - Number(a.projectId === k.projectId))
+    .map(({ projectId, projectName, rights }) => ({ project: projectId, project_name: projectName, rights: [...rights] })),
+  limits: k.limits,
+  created_at: seconds(k.createdAt),
+  expires_at: secondsOrNull(k.expiresAt),
+  last_used_at: secondsOrNull(k.lastUsedAt),
+  revoked_at: secondsOrNull(k.revokedAt),
+})
+export type KeyView = ReturnType<typeof keyWire>
+
+/** Where a bucket lies, without what opens it. */
+export const grantWire = ({ projectId, bucket, place, source }: Grant & { readonly source: string }) => ({
+  object: 'bucket' as const,
+  bucket,
+  project: projectId as string,
+  source,
+  place: place.kind === 'folder' ? place.folder : place.endpoint,
+})
+export type GrantView = ReturnType<typeof grantWire>
