@@ -183,7 +183,9 @@ export {
   showAudit,
   showBuckets,
   showKeys,
+  showErasures,
   showProjects,
+  eraseProject,
   withdrawKey,
   type OperateParts,
 } from './auth/operate.ts'

@@ -1,3 +1,4 @@
+import type { ErasureView } from './domain/erasure.ts'
 import type { AuditView } from './domain/audit.ts'
 import type { GrantView, KeyView, ProjectView } from './domain/admin-wire.ts'
 import type { RateLimits } from './domain/rate.ts'
@@ -143,7 +144,15 @@ export interface Client {
   usage(ask: UsageAsk, signal?: AbortSignal): Promise<UsageView>
   projects(): Promise<readonly ProjectView[]>
   createProject(name: string): Promise<ProjectView>
-  changeProject(id: string, change: { readonly name?: string; readonly weight?: number }): Promise<ProjectView>
+  /** `keep_days`: null is as the server does. */
+  changeProject(
+    id: string,
+    change: { readonly name?: string; readonly weight?: number; readonly keep_days?: number | null },
+  ): Promise<ProjectView>
+  /** Begins it; asked for again, it tells how far it is. */
+  eraseProject(id: string): Promise<ErasureView>
+  /** Newest first. */
+  erasures(): Promise<readonly ErasureView[]>
   keys(project: string | undefined): Promise<readonly KeyView[]>
   /** With the key itself, which is shown this once. */
   createKey(order: KeyOrder): Promise<KeyView & { readonly key: string }>
@@ -271,6 +280,8 @@ export function openClient({ url, key }: { url: string; key: string }): Client {
     projects: async () => (await json<Page<ProjectView>>(patient('/admin/projects', undefined))).data,
     createProject: (name) => json(once('/admin/projects', posted({ name }))),
     changeProject: (id, change) => json(once(`/admin/projects/${named(id)}`, posted(change))),
+    eraseProject: async (id) => json(once(`/admin/projects/${named(id)}`, { method: 'DELETE' })),
+    erasures: async () => (await json<Page<ErasureView>>(patient('/admin/erasures', undefined))).data,
     keys: async (project) => {
       const query = project === undefined ? '' : `?${new URLSearchParams({ project }).toString()}`
       return (await json<Page<KeyView>>(patient(`/admin/keys${query}`, undefined))).data

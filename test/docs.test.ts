@@ -43,6 +43,7 @@ for (const own of [
   'rate',
   'event',
   'dry-run',
+  'yes',
 ])
   flags.add(`--${own}`)
 const others = ['big', '10gb', 'fleet', 'seeds', 'seed', 'bug', 'bugs', 'minutes', 'now']

@@ -1,5 +1,6 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
-import { heaviest } from '../auth/operate.ts'
+import { heaviest, longestKept } from '../auth/operate.ts'
+import type { ErasureView } from '../domain/erasure.ts'
 import { rateLimits, type RateLimits } from '../domain/rate.ts'
 import { grantable } from '../domain/rights.ts'
 
@@ -13,6 +14,10 @@ export const project = Type.Object({
   is_default: Type.Boolean(),
   weight: Type.Integer({ description: 'its part of what is served, beside other projects' }),
   created_at: Type.Integer(),
+  keep_days: Type.Union([Type.Integer(), Type.Null()], {
+    description: 'how long its files and ended batches are kept; null: as the server does',
+  }),
+  erasing: Type.Boolean({ description: 'it is being deleted with everything of it' }),
 })
 export const projectList = list(project)
 const name = Type.String({ minLength: 1, maxLength: 64 })
@@ -21,6 +26,7 @@ export type ProjectBody = Static<typeof projectBody>
 export const projectChange = Type.Object({
   name: Type.Optional(name),
   weight: Type.Optional(Type.Integer({ minimum: 1, maximum: heaviest, description: 'only an operator may set it' })),
+  keep_days: Type.Optional(Type.Union([Type.Integer({ minimum: 1, maximum: longestKept }), Type.Null()])),
 })
 export type ProjectChange = Static<typeof projectChange>
 
@@ -64,6 +70,24 @@ export type CreateKeyBody = Omit<Static<typeof createKeyBody>, 'limits'> & { rea
 export const keysQuery = Type.Object({ project: Type.Optional(Type.String({ description: 'of one project, by id or name' })) })
 export type KeysQuery = Static<typeof keysQuery>
 export const revokedKey = Type.Object({ id: Type.String(), object: Type.Literal('key'), revoked: Type.Boolean() })
+
+const counts = (names: readonly (keyof ErasureView['deleted'] | keyof ErasureView['remaining'])[], description: string) =>
+  Type.Object(Object.fromEntries(names.map((one) => [one, Type.Number()])), { description })
+export const erasure = Type.Object({
+  id: Type.String({ description: 'of the project' }),
+  object: Type.Literal('project.erasure'),
+  name: Type.String(),
+  status: Type.Union([Type.Literal('erasing'), Type.Literal('erased')]),
+  requested_at: Type.Integer(),
+  erased_at: time,
+  confirmed_at: Type.Union([Type.Integer(), Type.Null()], { description: 'when it was looked for once more, an hour later' }),
+  deleted: counts(
+    ['batches', 'files', 'bytes', 'objects', 'keys', 'webhooks', 'requests', 'tokens', 'seconds'],
+    'how many of each, and what it had used in all',
+  ),
+  remaining: counts(['open_batches', 'files', 'objects', 'uploads'], 'what still stands in the way'),
+})
+export const erasureList = list(erasure)
 
 export const bucketList = list(
   Type.Object({

@@ -3,8 +3,10 @@ import {
   addKey,
   addProject,
   changeProject,
+  eraseProject,
   scopeOf,
   showBuckets,
+  showErasures,
   showKeys,
   showProject,
   showProjects,
@@ -12,10 +14,13 @@ import {
   type OperateParts,
 } from '../auth/operate.ts'
 import { grantWire, keyWire, projectWire } from '../domain/admin-wire.ts'
+import { erasureWire } from '../domain/erasure.ts'
 import { wholeList } from '../domain/wire.ts'
 import {
   bucketList,
   createKeyBody,
+  erasure,
+  erasureList,
   keyList,
   keysQuery,
   madeKey,
@@ -73,6 +78,31 @@ export function adminRoutes(app: FastifyInstance, parts: OperateParts): void {
       },
     },
     async ({ caller, params, body }) => projectWire(await changeProject(parts, scopeOf(caller), params.id, body)),
+  )
+
+  app.delete<{ Params: { id: string } }>(
+    '/admin/projects/:id',
+    {
+      config: does('admin.projects.erase'),
+      schema: {
+        summary: 'Delete a project, by id or name, with everything of it; goes on by itself',
+        params: idParams,
+        response: { 200: erasure },
+      },
+    },
+    async ({ caller, params }) => {
+      const { erasure: begun, there } = await eraseProject(parts, scopeOf(caller), params.id)
+      return erasureWire(begun, there)
+    },
+  )
+
+  app.get(
+    '/admin/erasures',
+    {
+      config: does('admin.erasures.list'),
+      schema: { summary: 'List projects that were deleted or are being deleted, newest first', response: { 200: erasureList } },
+    },
+    async () => wholeList((await showErasures(parts)).map(({ erasure: one, there }) => erasureWire(one, there))),
   )
 
   app.get<{ Querystring: KeysQuery }>(

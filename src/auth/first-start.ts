@@ -66,7 +66,15 @@ export async function makeProject(
   name: string,
   isDefault = false,
 ): Promise<Project> {
-  const project: Project = { id: newUuid() as ProjectId, name, isDefault, weight: 1, createdAt: clock.now() }
+  const project: Project = {
+    id: newUuid() as ProjectId,
+    name,
+    isDefault,
+    weight: 1,
+    createdAt: clock.now(),
+    keepMs: null,
+    erasingAt: null,
+  }
   const bucket = isDefault ? 'default' : project.id
   const place: BucketPlace = { kind: 'folder', folder: join(folder, 'buckets', bucket) }
   await mkdir(place.folder, { recursive: true })

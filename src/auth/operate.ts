@@ -2,7 +2,17 @@
 import type { Caller } from './caller.ts'
 import { makeProject } from './first-start.ts'
 import { createKey } from './keys.ts'
-import { invalid, keyOfOthers, lacksRight, noSuchKey, noSuchProject, projectNameTaken } from '../domain/errors.ts'
+import type { Erasure, StillThere } from '../domain/erasure.ts'
+import {
+  cannotErase,
+  invalid,
+  keyOfOthers,
+  lacksRight,
+  noSuchKey,
+  noSuchProject,
+  projectErasing,
+  projectNameTaken,
+} from '../domain/errors.ts'
 import { isUuid, type ProjectId } from '../domain/ids.ts'
 import type { RateLimits } from '../domain/rate.ts'
 import type { AuditEntry } from '../domain/audit.ts'
@@ -11,6 +21,7 @@ import type { Clock } from '../kit/clock.ts'
 import { listAudit } from '../store/audit.ts'
 import { listGrants } from '../store/buckets.ts'
 import type { Db } from '../store/db.ts'
+import { beginErasure, findErasure, listErasures, operatorsOnlyOf, stillThere } from '../store/erasures.ts'
 import { findKey, listKeys, revokeKey, type Key } from '../store/keys.ts'
 import { findProject, listProjects, updateProject, type Project } from '../store/projects.ts'
 
@@ -42,6 +53,9 @@ export const scopeOf = ({ rights, projectId }: Pick<Caller, 'rights' | 'projectI
   rights.has('operator') ? null : projectId
 
 export const heaviest = 1000
+/** Days. */
+export const longestKept = 3650
+const dayMs = 24 * 3_600_000
 
 export interface AuditAsk {
   readonly project?: string
@@ -61,7 +75,7 @@ export async function showProjects({ db }: OperateParts, scope: Scope): Promise<
 }
 
 /** @throws 404, the same bytes, for one that is not there and one that is not the caller's */
-export async function showProject({ db }: OperateParts, scope: Scope, idOrName: string): Promise<Project> {
+export async function showProject({ db }: Pick<OperateParts, 'db'>, scope: Scope, idOrName: string): Promise<Project> {
   const found = await findProject(db, idOrName)
   if (!found || (scope !== null && found.id !== scope)) throw noSuchProject(idOrName)
   return found
@@ -79,7 +93,11 @@ export async function changeProject(
   parts: OperateParts,
   scope: Scope,
   idOrName: string,
-  change: { readonly name?: string | undefined; readonly weight?: number | undefined },
+  change: {
+    readonly name?: string | undefined
+    readonly weight?: number | undefined
+    readonly keep_days?: number | null | undefined
+  },
 ): Promise<Project> {
   if (change.name !== undefined) checkName(change.name)
   const project = await showProject(parts, scope, idOrName)
@@ -87,11 +105,51 @@ export async function changeProject(
   if (change.weight !== undefined && scope !== null) throw lacksRight('operator')
   if (!Number.isInteger(weight) || weight < 1 || weight > heaviest)
     throw invalid('weight', `Invalid 'weight': expected a whole number from 1 to ${heaviest}.`)
+  const keep = change.keep_days
+  if (typeof keep === 'number' && !(Number.isInteger(keep) && keep >= 1 && keep <= longestKept))
+    throw invalid('keep_days', `Invalid 'keep_days': expected a whole number of days from 1 to ${longestKept}, or null.`)
+  const keepMs = keep === undefined ? project.keepMs : keep === null ? null : keep * dayMs
   const holder = await findProject(parts.db, name)
   if (holder && holder.id !== project.id) throw projectNameTaken(name)
-  await updateProject(parts.db, { id: project.id, name, weight })
-  return { ...project, name, weight }
+  await updateProject(parts.db, { id: project.id, name, weight, keepMs })
+  return { ...project, name, weight, keepMs }
 }
+
+export interface ErasureSeen {
+  readonly erasure: Erasure
+  readonly there: StillThere
+}
+
+/**
+ * Begins to delete a project with everything of it; workers go on with it. Asked for again, it tells how far it is.
+ * @throws 404; 409 for the default project, and where the key of an operator would end with it
+ */
+export async function eraseProject({ db }: Pick<OperateParts, 'db'>, scope: Scope, idOrName: string): Promise<ErasureSeen> {
+  const earlier = await findErasure(db, idOrName as ProjectId)
+  if (earlier) return seen(db, earlier)
+  const { id, name, isDefault } = await showProject({ db }, scope, idOrName)
+  if (isDefault) throw cannotErase('The default project cannot be erased: it is the one of calls that name none.')
+  if ((await operatorsOnlyOf(db, id)) > 0)
+    throw cannotErase(
+      `Keys of operators are for the project '${name}' alone and would end with it. Revoke them first, and use one of another project.`,
+    )
+  await beginErasure(db, id, name)
+  const begun = await findErasure(db, id)
+  if (!begun) throw new Error('an erasure that was begun is not there')
+  return seen(db, begun)
+}
+
+/** Newest first. */
+export async function showErasures({ db }: Pick<OperateParts, 'db'>): Promise<ErasureSeen[]> {
+  const found: ErasureSeen[] = []
+  for (const one of await listErasures(db)) found.push(await seen(db, one))
+  return found
+}
+
+const seen = async (db: Db, erasure: Erasure): Promise<ErasureSeen> => ({
+  erasure,
+  there: await stillThere(db, erasure.projectId),
+})
 
 /** An id, or what OpenAI's clients send for projects of their own, would be taken for something else in the `OpenAI-Project` header. */
 function checkName(name: string): void {
@@ -119,7 +177,8 @@ export async function addKey(parts: OperateParts, scope: Scope, order: KeyOrder)
   const { db, clock, newUuid, randomBytes } = parts
   const access: { projectId: ProjectId; rights: readonly string[] }[] = []
   for (const [i, { project, rights = [usualSet] }] of order.access.entries()) {
-    const { id: projectId } = await showProject(parts, scope, project)
+    const { id: projectId, erasingAt } = await showProject(parts, scope, project)
+    if (erasingAt !== null) throw projectErasing(project)
     if (access.some((a) => a.projectId === projectId)) throw invalid(`access[${i}]`, `Project '${project}' stands there twice.`)
     const unknown = rights.find((right) => !grantable.includes(right))
     if (unknown !== undefined)

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { link, open, readdir, realpath, unlink, type FileHandle } from 'node:fs/promises'
+import { link, open, readdir, realpath, rm, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BucketDenied, ObjectChanged, ObjectMissing, type Bucket, type ObjectSeen, type Staged } from './bucket.ts'
 import { codeOf, readChunks, syncDirectory, writeNew, type Stat } from './disk.ts'
@@ -14,6 +14,9 @@ const gone = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EISDIR', 'E
 const denied = new Set(['EACCES', 'EPERM', 'EROFS'])
 
 const tagOf = ({ dev, ino, size, mtimeNs }: Stat): string => `${dev}-${ino}-${size}-${mtimeNs}`
+
+/** The folder of a bucket that is no longer anybody's, with all objects in it. One that is gone already is fine. */
+export const removeFolder = (folder: string): Promise<void> => rm(folder, { recursive: true, force: true })
 
 export function openFolderBucket(folder: string, bucket: string): Bucket {
   const deny = (right: 'read' | 'write', key: string, cause: unknown): BucketDenied =>

@@ -12,6 +12,9 @@ import {
   checkBucket,
   createKey,
   createProject,
+  eraseProject,
+  keepOfProject,
+  listErasures,
   listAudit,
   listBuckets,
   listKeys,
@@ -216,6 +219,17 @@ ofOffice(sub(projects, 'rename <id> <name>', 'give a project another name')).act
 )
 ofOffice(sub(projects, 'weigh <id> <weight>', 'its part of what is served: 2 has twice as much as 1')).action(
   act((t, f, [id = '', weight = '']) => office(f, (at) => weighProject(t, at, id, amountIn(weight)))),
+)
+ofOffice(
+  sub(projects, 'keep <id> <days>', 'how long its files and ended batches are kept; "forever": as the server does'),
+).action(
+  act((t, f, [id = '', days = '']) => office(f, (at) => keepOfProject(t, at, id, days === 'forever' ? null : amountIn(days)))),
+)
+ofOffice(sub(projects, 'erase <id>', 'delete a project with everything of it; a running server or worker goes on with it'))
+  .option('--yes', 'really')
+  .action(act((t, f, [id = '']) => office(f, (at) => eraseProject(t, at, id, f.yes === true))))
+ofOffice(sub(projects, 'erasures', 'reports of projects that were erased')).action(
+  act((t, f) => office(f, (at) => listErasures(t, at))),
 )
 const keys = group('keys', 'keys of a server')
 ofOffice(sub(keys, 'list', 'all keys'))

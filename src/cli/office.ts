@@ -5,9 +5,11 @@ import {
   addKey,
   addProject,
   changeProject,
+  eraseProject,
   openStore,
   showAudit,
   showBuckets,
+  showErasures,
   showKeys,
   showProjects,
   systemClock,
@@ -16,13 +18,23 @@ import {
 import { openClient, type Client } from '../client.ts'
 import type { Settings } from '../config.ts'
 import { auditWire } from '../domain/audit.ts'
+import { erasureWire } from '../domain/erasure.ts'
 import { grantWire, keyWire, projectWire } from '../domain/admin-wire.ts'
 import { exit, Failure } from './failure.ts'
 
 /** Where projects and keys are looked after: a server by its address, with the key of an operator or administrator, or the database of one on this machine. */
 export type Office = Pick<
   Client,
-  'projects' | 'createProject' | 'changeProject' | 'keys' | 'createKey' | 'revokeKey' | 'buckets' | 'audit'
+  | 'projects'
+  | 'createProject'
+  | 'changeProject'
+  | 'eraseProject'
+  | 'erasures'
+  | 'keys'
+  | 'createKey'
+  | 'revokeKey'
+  | 'buckets'
+  | 'audit'
 >
 
 export interface OfficeFlags {
@@ -66,6 +78,11 @@ function localOffice(db: Store, folder: string): Office {
     projects: async () => (await showProjects(parts, null)).map(projectWire),
     createProject: async (name) => projectWire(await addProject(parts, name)),
     changeProject: async (id, change) => projectWire(await changeProject(parts, null, id, change)),
+    async eraseProject(id) {
+      const { erasure, there } = await eraseProject(parts, null, id)
+      return erasureWire(erasure, there)
+    },
+    erasures: async () => (await showErasures(parts)).map(({ erasure, there }) => erasureWire(erasure, there)),
     keys: async (project) => (await showKeys(parts, null, project)).map(keyWire),
     async createKey({ name, access = [{ project: 'default' }], operator = false, limits = {}, expires_at: expires = null }) {
       const order = { name, access, isOperator: operator, limits, expiresAt: expires === null ? null : expires * 1000 }

@@ -2,6 +2,7 @@ import { checkGrants } from '../app.ts'
 import type { AuditAsk, KeyOrder } from '../client.ts'
 import type { Settings } from '../config.ts'
 import type { KeyView } from '../domain/admin-wire.ts'
+import type { ErasureView } from '../domain/erasure.ts'
 import { exit, Failure, type Exit } from './failure.ts'
 import { inStore, type Office } from './office.ts'
 import { table, when, type Terminal } from './terminal.ts'
@@ -39,6 +40,45 @@ export async function weighProject(t: Terminal, office: Office, id: string, weig
   const weighed = await office.changeProject(id, { weight })
   return show(t, [[`${weighed.name} has the weight ${weighed.weight}`]], weighed)
 }
+
+export async function keepOfProject(t: Terminal, office: Office, id: string, days: number | null): Promise<Exit> {
+  const kept = await office.changeProject(id, { keep_days: days })
+  const long = days === null ? 'as long as the server does' : `${days} days`
+  return show(t, [[`${kept.name} keeps files and ended batches ${long}`]], kept)
+}
+
+/** Without `yes` nothing is done, and what would be is said. */
+export async function eraseProject(t: Terminal, office: Office, id: string, yes: boolean): Promise<Exit> {
+  if (!yes)
+    throw new Failure(
+      `This deletes the project '${id}' for good: its batches, files, keys, webhooks and usage, its own bucket folder with all in it, and the results that its batches wrote into other buckets. Say that you mean it with --yes.`,
+      exit.usage,
+    )
+  return showErasures(t, await office.eraseProject(id))
+}
+
+export const listErasures = async (t: Terminal, office: Office): Promise<Exit> => showErasures(t, await office.erasures())
+
+function showErasures(t: Terminal, found: ErasureView | readonly ErasureView[]): Exit {
+  const head = ['PROJECT', 'NAME', 'REQUESTED', 'ERASED', 'CONFIRMED', 'DELETED', 'STILL THERE']
+  const rows = [found]
+    .flat()
+    .map((e) => [
+      e.id,
+      e.name,
+      ...times(e.requested_at, e.erased_at, e.confirmed_at),
+      counted(e.deleted),
+      counted(e.remaining) || (e.erased_at === null ? 'a worker goes on with it' : ''),
+    ])
+  return show(t, [head, ...rows], found)
+}
+
+/** `12 batches, 3 files`: what is not nothing. */
+const counted = (of: Readonly<Record<string, number>>): string =>
+  Object.entries(of)
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) => `${count} ${name.replace('_', ' ')}`)
+    .join(', ')
 
 const times = (...at: readonly (number | null)[]): string[] => at.map((seconds) => (seconds === null ? '' : when(seconds)))
 const rightsIn = ({ operator, access }: KeyView): string =>

@@ -8,6 +8,8 @@ interface Project {
   readonly isDefault: boolean
   readonly weight: number
   readonly createdAt: number
+  readonly keepMs: number | null
+  readonly erasingAt: number | null
 }
 interface Key {
   readonly id: string
@@ -26,6 +28,8 @@ interface Key {
 const seconds = (ms: number): number => Math.floor(ms / 1000)
 const secondsOrNull = (ms: number | null): number | null => (ms === null ? null : seconds(ms))
 
+const dayMs = 24 * 3_600_000
+
 export const projectWire = (p: Project) => ({
   id: p.id,
   object: 'project' as const,
@@ -33,6 +37,8 @@ export const projectWire = (p: Project) => ({
   is_default: p.isDefault,
   weight: p.weight,
   created_at: seconds(p.createdAt),
+  keep_days: p.keepMs === null ? null : p.keepMs / dayMs,
+  erasing: p.erasingAt !== null,
 })
 export type ProjectView = ReturnType<typeof projectWire>
 

@@ -92,6 +92,9 @@ export const noSuchProject = (id: string) =>
   new ApiError(404, null, `There is no project '${brief(id)}'. An operator can create it.`, 'project')
 export const projectNameTaken = (name: string) =>
   new ApiError(409, null, `There is a project '${brief(name)}' already.`, 'name', { 'x-should-retry': 'false' })
+export const projectErasing = (name: string) =>
+  new ApiError(409, null, `The project '${brief(name)}' is being erased.`, 'project', { 'x-should-retry': 'false' })
+export const cannotErase = (why: string) => new ApiError(409, null, why, 'project', { 'x-should-retry': 'false' })
 /** `waitMs`: until one more fits. */
 export const tooOften = (kind: string, limit: number, waitMs: number) =>
   new ApiError(

@@ -73,6 +73,8 @@ export const operations = {
   'admin.projects.get': ['project:admin'],
   'admin.projects.create': ['operator'],
   'admin.projects.change': ['project:admin'],
+  'admin.projects.erase': ['operator'],
+  'admin.erasures.list': ['operator'],
   'admin.keys.list': ['project:admin'],
   'admin.keys.create': ['project:admin'],
   'admin.keys.revoke': ['project:admin'],

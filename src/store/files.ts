@@ -87,6 +87,17 @@ export async function expiredFiles(db: Queries, limit: number): Promise<StoredFi
   return (await db.query(`select * from files where expires_at <= {now} order by expires_at limit $1`, [limit])).map(fileOf)
 }
 
+/** Lets the time of a project's files be over that are older than it keeps them. */
+export async function expireOldFiles(
+  db: Queries,
+  { projectId, keepMs }: { readonly projectId: ProjectId; readonly keepMs: number },
+): Promise<void> {
+  await db.query(
+    `update files set expires_at = {now} where project_id = $1 and created_at <= {now} - $2 and (expires_at is null or expires_at > {now})`,
+    [projectId, keepMs],
+  )
+}
+
 export async function deleteExpiredFile(db: Queries, id: FileId): Promise<boolean> {
   return (await db.query(`delete from files where id = $1 and expires_at <= {now} returning id`, [id])).length === 1
 }

@@ -11,6 +11,7 @@ import { sql as ninth } from './sql/0009.ts'
 import { sql as tenth } from './sql/0010.ts'
 import { sql as eleventh } from './sql/0011.ts'
 import { sql as twelfth } from './sql/0012.ts'
+import { sql as thirteenth } from './sql/0013.ts'
 import { holdName } from './tokens.ts'
 
 /** In order; the place in the list is the number. Forward only: what has been released is never changed. */
@@ -27,6 +28,7 @@ const migrations: readonly string[] = [
   tenth,
   eleventh,
   twelfth,
+  thirteenth,
 ]
 
 export class SchemaTooNew extends Error {

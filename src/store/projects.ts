@@ -1,5 +1,5 @@
 import type { ProjectId } from '../domain/ids.ts'
-import { int, text, type Queries, type Row } from './db.ts'
+import { int, intOrNull, text, type Queries, type Row } from './db.ts'
 import { holdName } from './tokens.ts'
 
 export interface Project {
@@ -9,9 +9,13 @@ export interface Project {
   /** Its part of what is served, beside other projects. */
   readonly weight: number
   readonly createdAt: number
+  /** How long its files and ended batches are kept, ms; null: as the server does. */
+  readonly keepMs: number | null
+  /** Since when it is being erased. */
+  readonly erasingAt: number | null
 }
 
-export async function insertProject(db: Queries, p: Omit<Project, 'weight'>): Promise<void> {
+export async function insertProject(db: Queries, p: Omit<Project, 'weight' | 'keepMs' | 'erasingAt'>): Promise<void> {
   await db.query(`insert into projects (id, name, is_default, created_at) values ($1, $2, $3, $4)`, [
     p.id,
     p.name,
@@ -42,8 +46,17 @@ export async function listProjects(db: Queries): Promise<Project[]> {
   return (await db.query(`select * from projects order by created_at, id`)).map(projectOf)
 }
 
-export async function updateProject(db: Queries, { id, name, weight }: Pick<Project, 'id' | 'name' | 'weight'>): Promise<void> {
-  await db.query(`update projects set name = $2, weight = $3 where id = $1`, [id, name, weight])
+export async function updateProject(
+  db: Queries,
+  { id, name, weight, keepMs }: Pick<Project, 'id' | 'name' | 'weight' | 'keepMs'>,
+): Promise<void> {
+  await db.query(`update projects set name = $2, weight = $3, keep_ms = $4 where id = $1`, [id, name, weight, keepMs])
+}
+
+/** Those that keep what they have for a time of their own. */
+export async function keptProjects(db: Queries): Promise<{ readonly projectId: ProjectId; readonly keepMs: number }[]> {
+  const rows = await db.query(`select id, keep_ms from projects where keep_ms is not null`)
+  return rows.map((row) => ({ projectId: text(row, 'id') as ProjectId, keepMs: int(row, 'keep_ms') }))
 }
 
 const projectOf = (row: Row): Project => ({
@@ -52,4 +65,6 @@ const projectOf = (row: Row): Project => ({
   isDefault: int(row, 'is_default') === 1,
   weight: int(row, 'weight'),
   createdAt: int(row, 'created_at'),
+  keepMs: intOrNull(row, 'keep_ms'),
+  erasingAt: intOrNull(row, 'erasing_at'),
 })

@@ -2,7 +2,6 @@
  * Removes what nothing points at any more, and nothing else (I3): scratch of batches that have ended and what they left beside their objects, files and objects
  * whose time is over, blobs that were announced and never came to be. What cannot be removed is left for later and holds up nothing else.
  */
-import type { Blobs } from '../blobs/blobs.ts'
 import { grantFor } from '../domain/address.ts'
 import type { BatchId } from '../domain/ids.ts'
 import { forever } from '../kit/forever.ts'
@@ -10,21 +9,27 @@ import { pruneAudit } from '../store/audit.ts'
 import { listGrants } from '../store/buckets.ts'
 import { pruneCreates } from '../store/creates.ts'
 import { pruneDeliveries } from '../store/deliveries.ts'
-import { blobInUse, deleteExpiredFile, expiredFiles } from '../store/files.ts'
+import { blobInUse, deleteExpiredFile, expiredFiles, expireOldFiles } from '../store/files.ts'
 import { expiredOutputs, forgetOutput, postponeExpiry } from '../store/outputs.ts'
+import { keptProjects } from '../store/projects.ts'
 import { batchesToSweep, markSwept, pruneBatches } from '../store/sweeps.ts'
 import { announceUpload, dropUpload, takeLapsedUploads } from '../store/uploads.ts'
+import { deleteAll } from './delete-all.ts'
+import { eraseProjects } from './erase.ts'
 import { discardLeft } from './input.ts'
 import { scratchPrefix } from './names.ts'
 import type { WorkerParts } from './parts.ts'
 
 const atOnce = 100
 const againMs = 3_600_000
+/** When the time of a batch that was swept for the last time begins to count, after its end. */
+const sweptForMs = 2 * againMs
 const deliveriesKeptMs = 30 * 24 * 3_600_000
 const createsKeptMs = 24 * 3_600_000
 /** A put that has not written a byte for so long is not one any more: a thread that was ended leaves its temporary file behind. */
 const temporaryMs = 3_600_000
 const temporaryEveryMs = 600_000
+const livesEveryMs = 60_000
 
 type JanitorParts = Pick<WorkerParts, 'db' | 'files' | 'scratch' | 'openBucket' | 'clock' | 'log' | 'events' | 'random'> & {
   readonly settings: Pick<WorkerParts['settings'], 'keepBatchesMs' | 'keepAuditMs'>
@@ -39,6 +44,7 @@ export interface Janitor {
 export function makeJanitor(parts: JanitorParts): Janitor {
   const { db, files, scratch, openBucket, clock, log, events, settings } = parts
   let temporarySweptAt = -Infinity
+  let livesShortenedAt = -Infinity
 
   async function sweepScratch(signal: AbortSignal): Promise<number> {
     const due = await batchesToSweep(db, atOnce)
@@ -97,6 +103,21 @@ export function makeJanitor(parts: JanitorParts): Janitor {
     return over.length
   }
 
+  const erase = (signal: AbortSignal): Promise<number> => eraseProjects(parts, signal)
+
+  /** Files of projects that keep them for so long only: their time is over, as for others that were given one. */
+  async function shortenLives(signal: AbortSignal): Promise<number> {
+    if (clock.monotonic() - livesShortenedAt < livesEveryMs) return 0
+    livesShortenedAt = clock.monotonic()
+    let pruned = 0
+    for (const kept of await keptProjects(db)) {
+      await expireOldFiles(db, kept)
+      for (let some = atOnce; some === atOnce && !signal.aborted; pruned += some)
+        some = await pruneBatches(db, kept.keepMs - sweptForMs, atOnce, kept.projectId)
+    }
+    return pruned
+  }
+
   async function sweepTemporary(): Promise<number> {
     if (clock.monotonic() - temporarySweptAt < temporaryEveryMs) return 0
     temporarySweptAt = clock.monotonic()
@@ -114,7 +135,7 @@ export function makeJanitor(parts: JanitorParts): Janitor {
   async function step(signal: AbortSignal): Promise<number> {
     let removed = 0
     const failures: unknown[] = []
-    for (const part of [sweepScratch, expireFiles, removeLapsed, expireObjects, sweepTemporary, prune])
+    for (const part of [sweepScratch, expireFiles, removeLapsed, expireObjects, erase, sweepTemporary, shortenLives, prune])
       try {
         removed += await part(signal)
       } catch (error) {
@@ -130,19 +151,4 @@ export function makeJanitor(parts: JanitorParts): Janitor {
     run: (signal) =>
       forever('janitor', async (s) => ((await step(s)) >= atOnce ? 0 : 1000), { clock, log, random: parts.random }, signal),
   }
-}
-
-async function deleteAll(blobs: Blobs, prefix: string): Promise<number> {
-  let names: string[] = []
-  let count = 0
-  for await (const { name } of blobs.list(prefix)) {
-    names.push(name)
-    count++
-    if (names.length === 1000) {
-      await blobs.delete(names)
-      names = []
-    }
-  }
-  await blobs.delete(names)
-  return count
 }

@@ -66,31 +66,69 @@ test.concurrent('a key is alone on standard output, so that a script can take it
   expectFailure(await night('keys', 'list', '--project', 'none'), 1, "There is no project 'none'")
 })
 
-test.concurrent('an operator far away looks after projects and keys with the same commands', async () => {
-  await using opened = await open()
-  const { data, json, night } = opened
-  await using server = await serve(data, 'http://127.0.0.1:1')
-  const operator = await json<Key>('keys', 'create', '--operator', '--right', 'project:admin', '--expires', '2d')
-  const far = ['--url', server.baseUrl, '--key', operator.key, '--data', 'nowhere']
-  const { id } = await json<{ id: string }>('projects', 'create', 'team', ...far)
-  await json('projects', 'rename', 'team', 'crew', ...far)
-  const made = await json<Key>('keys', 'create', '--project', 'crew', '--right', 'batches:read', '--right', 'usage:read', ...far)
-  expect((await call({ ...server, key: made.key }, 'GET', '/v1/batches')).status).toBe(200)
-  expect((await call({ ...server, key: made.key }, 'GET', '/v1/files')).status).toBe(403)
-  const listed = await night('keys', 'list', '--project', id, ...far)
-  expect(listed.out).toMatch(new RegExp(`^${made.id} .*crew: batches:read usage:read$`, 'm'))
-  expect((await night('projects', 'list')).out, 'the same from near').toMatch(new RegExp(`^${id} +crew `, 'm'))
-  expect((await night('buckets', 'list', ...far)).out).toContain(id)
-  expect((await night('keys', 'revoke', made.id, ...far)).code).toBe(0)
-  expectFailure(await night('keys', 'create', '--right', 'everything', ...far), 1, "There is no right 'everything'")
-  expectFailure(
-    await night('keys', 'list', '--url', server.baseUrl, '--key', (await json<Key>('keys', 'create')).key),
-    1,
-    "lacks the right 'project:admin'",
-  )
-  expectFailure(await night('keys', 'list', '--url', server.baseUrl), 2, '--url and --key go together')
-  expectFailure(await night('keys', 'create', '--expires', 'soon'), 2, 'It is a time from now')
-})
+test.concurrent(
+  'an operator far away looks after projects and keys with the same commands',
+  async () => {
+    await using opened = await open()
+    const { data, json, night } = opened
+    await using server = await serve(data, 'http://127.0.0.1:1')
+    const operator = await json<Key>('keys', 'create', '--operator', '--right', 'project:admin', '--expires', '2d')
+    const far = ['--url', server.baseUrl, '--key', operator.key, '--data', 'nowhere']
+    const { id } = await json<{ id: string }>('projects', 'create', 'team', ...far)
+    await json('projects', 'rename', 'team', 'crew', ...far)
+    const made = await json<Key>(
+      'keys',
+      'create',
+      '--project',
+      'crew',
+      '--right',
+      'batches:read',
+      '--right',
+      'usage:read',
+      ...far,
+    )
+    expect((await call({ ...server, key: made.key }, 'GET', '/v1/batches')).status).toBe(200)
+    expect((await call({ ...server, key: made.key }, 'GET', '/v1/files')).status).toBe(403)
+    const listed = await night('keys', 'list', '--project', id, ...far)
+    expect(listed.out).toMatch(new RegExp(`^${made.id} .*crew: batches:read usage:read$`, 'm'))
+    expect((await night('projects', 'list')).out, 'the same from near').toMatch(new RegExp(`^${id} +crew `, 'm'))
+    expect((await night('buckets', 'list', ...far)).out).toContain(id)
+    expect((await night('keys', 'revoke', made.id, ...far)).code).toBe(0)
+    expectFailure(await night('keys', 'create', '--right', 'everything', ...far), 1, "There is no right 'everything'")
+    expectFailure(
+      await night('keys', 'list', '--url', server.baseUrl, '--key', (await json<Key>('keys', 'create')).key),
+      1,
+      "lacks the right 'project:admin'",
+    )
+    expectFailure(await night('keys', 'list', '--url', server.baseUrl), 2, '--url and --key go together')
+    expectFailure(await night('keys', 'create', '--expires', 'soon'), 2, 'It is a time from now')
+  },
+  180_000,
+) // NOTE: twenty programs are started, one after the other
+
+test.concurrent(
+  'a project is kept short, and erased when its operator means it',
+  async () => {
+    await using opened = await open()
+    const { data, json, night } = opened
+    await using _ = await serve(data, 'http://127.0.0.1:1')
+    const { id } = await json<{ id: string }>('projects', 'create', 'team')
+    expect(await json('projects', 'keep', 'team', '30')).toMatchObject({ keep_days: 30 })
+    expect(await json('projects', 'keep', 'team', 'forever')).toMatchObject({ keep_days: null })
+    expectFailure(await night('projects', 'keep', 'team', 'long'), 2, "'long' is not a whole number")
+    expectFailure(await night('projects', 'erase', 'team'), 2, 'Say that you mean it with --yes')
+    expect((await night('projects', 'erase', 'team', '--yes')).out).toContain('a worker goes on with it')
+    const report = await poll(
+      () => json<{ id: string; status: string }[]>('projects', 'erasures'),
+      ([one]) => one?.status === 'erased',
+      'it is erased',
+      60_000,
+    )
+    expect(report).toMatchObject([{ id, name: 'team' }])
+    expect((await night('projects', 'list')).out).not.toContain(id)
+  },
+  180_000,
+)
 
 test.concurrent('a project is made once, with a bucket folder of its own', async () => {
   await using opened = await open()

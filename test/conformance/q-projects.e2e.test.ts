@@ -116,6 +116,8 @@ async function probes(
       needs: ['project:admin'],
       ask: (door) => post(door, '/v1/admin/projects/none', { name: 'n' }),
     },
+    'DELETE /admin/projects/{id}': { needs: ['operator'], ask: (door) => call(door, 'DELETE', '/v1/admin/projects/none') },
+    'GET /admin/erasures': { needs: ['operator'], ask: get('/v1/admin/erasures') },
     'GET /admin/keys': { needs: ['project:admin'], ask: get('/v1/admin/keys') },
     'POST /admin/keys': { needs: ['project:admin'], ask: (door) => post(door, '/v1/admin/keys', { name: 'n', expires_at: 1 }) },
     'DELETE /admin/keys/{id}': { needs: ['project:admin'], ask: (door) => call(door, 'DELETE', '/v1/admin/keys/none') },
