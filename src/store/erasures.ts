@@ -40,7 +40,8 @@ async function cutOff(tx: Queries, projectId: ProjectId): Promise<void> {
     [projectId],
   )
   await tx.query(`delete from key_rights where project_id = $1`, [projectId])
-  await tx.query(`delete from rates where key_id in (select id from keys where project_id = $1)`, [projectId])
+  for (const table of ['rates', 'creates'])
+    await tx.query(`delete from ${table} where key_id in (select id from keys where project_id = $1)`, [projectId])
   const keys = await tx.query(`delete from keys where project_id = $1 returning id`, [projectId])
   await tx.query(`delete from deliveries where webhook_id in (select id from webhooks where project_id = $1)`, [projectId])
   const webhooks = await tx.query(`delete from webhooks where project_id = $1 returning id`, [projectId])
