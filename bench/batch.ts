@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
+import type { Pool } from 'undici'
 import type { Server } from './child.ts'
 
 export interface Seen {
@@ -44,6 +46,29 @@ export const create = (server: Server, input: string, endpoint = '/v1/chat/compl
   call(server, 'POST', '/batches', JSON.stringify({ input_file_id: input, endpoint, completion_window: '24h' }), {
     'content-type': 'application/json',
   })
+
+/** By a pool, for many at once. */
+export async function createBy(pool: Pool, key: string, input: string): Promise<string> {
+  const { statusCode, body } = await pool.request({
+    path: '/v1/batches',
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'idempotency-key': randomUUID() },
+    body: JSON.stringify({ input_file_id: input, endpoint: '/v1/chat/completions', completion_window: '24h' }),
+  })
+  const { id } = (await body.json()) as { id: string }
+  if (statusCode !== 200) throw new Error(`create: ${statusCode}`)
+  return id
+}
+
+export async function getBy(pool: Pool, key: string, id: string): Promise<void> {
+  const { statusCode, body } = await pool.request({
+    path: `/v1/batches/${id}`,
+    method: 'GET',
+    headers: { authorization: `Bearer ${key}` },
+  })
+  await body.dump()
+  if (statusCode !== 200) throw new Error(`get: ${statusCode}`)
+}
 
 export const get = (server: Server, id: string): Promise<Seen> => call(server, 'GET', `/batches/${id}`)
 

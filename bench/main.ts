@@ -5,6 +5,7 @@
  *   npm run bench -- --fleet [--big]  many workers, batches and projects on PostgreSQL; a million lines from S3 to S3, 100,000 batches
  */
 import { audioScenarios } from './audio.ts'
+import { checkScenarios } from './checks.ts'
 import { latency } from './latency.ts'
 import { bigMany, many } from './many.ts'
 import { shareScenarios } from './shares.ts'
@@ -15,7 +16,7 @@ import { timingScenarios } from './timing.ts'
 
 const asked = process.argv.slice(2)
 const all = { ...speed, ...latency, ...sizes, ...audioScenarios, ...shareScenarios, ...timingScenarios }
-const onDemand = { ...many, ...bigSizes, ...bigMany }
+const onDemand = { ...many, ...checkScenarios, ...bigSizes, ...bigMany }
 const names = asked.includes('--fleet')
   ? Object.keys(asked.includes('--big') ? bigMany : many)
   : asked.includes('--big')

@@ -9,10 +9,11 @@ import { openDatabase } from '../src/store/open.ts'
 import { insertProject } from '../src/store/projects.ts'
 import { clientOf, startS3 } from '../test/support/s3-server.ts'
 import { answer, startBackend } from './backend.ts'
-import { create, until, upload } from './batch.ts'
+import { create, createBy, getBy, until, upload } from './batch.ts'
 import type { Server } from './child.ts'
 import { less, openFleet, type Fleet } from './fleet.ts'
 import { startNginx } from './nginx.ts'
+import { asTheyCome } from './pace.ts'
 import { configFor, fileOf, quantile, ratio, row, writeConfig, type Scenario } from './table.ts'
 import { timedBatch } from './timed.ts'
 
@@ -157,18 +158,6 @@ const small =
     await nginx.stop()
   }
 
-async function createBy(pool: Pool, key: string, input: string): Promise<string> {
-  const { statusCode, body } = await pool.request({
-    path: '/v1/batches',
-    method: 'POST',
-    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'idempotency-key': randomUUID() },
-    body: JSON.stringify({ input_file_id: input, endpoint: '/v1/chat/completions', completion_window: '24h' }),
-  })
-  const { id } = (await body.json()) as { id: string }
-  if (statusCode !== 200) throw new Error(`create: ${statusCode}`)
-  return id
-}
-
 /** 200 creates and 1,000 gets a second for a minute, as they come: who waits for an answer keeps nobody else from asking. */
 async function load(): Promise<void> {
   const [seconds, creates, gets] = [60, 200, 1000]
@@ -191,25 +180,10 @@ async function load(): Promise<void> {
       errors++
     }
   }
-  const getOne = async (id: string) => {
-    const { statusCode, body } = await pool.request({
-      path: `/v1/batches/${id}`,
-      method: 'GET',
-      headers: { authorization: `Bearer ${server.key}` },
-    })
-    await body.dump()
-    if (statusCode !== 200) throw new Error(`get: ${statusCode}`)
-  }
-  const asked: Promise<void>[] = []
-  const from = performance.now()
-  for (let tick = 0; tick < seconds * 100; tick++) {
-    for (let i = 0; i < creates / 100; i++)
-      asked.push(timed(times.create, async () => (known = await createBy(pool, server.key, ten))))
-    for (let i = 0; i < gets / 100; i++) asked.push(timed(times.get, () => getOne(known)))
-    await pause(Math.max(0, from + (tick + 1) * 10 - performance.now()))
-  }
-  const tookMs = performance.now() - from
-  await Promise.all(asked)
+  const tookMs = await asTheyCome(seconds, [
+    { aSecond: creates, ask: () => timed(times.create, async () => (known = await createBy(pool, server.key, ten))) },
+    { aSecond: gets, ask: () => timed(times.get, () => getBy(pool, server.key, known)) },
+  ])
   await pool.close()
   const of = (list: number[]) => `p50 ${quantile(list, 0.5).toFixed(1)}, p99 ${quantile(list, 0.99).toFixed(1)} ms`
   row(
