@@ -18,6 +18,11 @@ interface Held {
   readonly ahead: number
 }
 
+interface Answer {
+  readonly taken: boolean
+  readonly ahead: number
+}
+
 const kindsOf = (operation: Operation): readonly RateKind[] =>
   operation === 'batches.create' || operation === 'batches.retry'
     ? ['requests', 'creates']
@@ -30,15 +35,29 @@ export type Throttle = (caller: Caller, operation: Operation, reply: FastifyRepl
 /** `all`: the limits of keys that have none of their own. @throws 429 */
 export function makeThrottle({ db, clock }: { db: Db; clock: Clock }, all: RateLimits): Throttle {
   const held = new Map<string, Held>()
+  const taking = new Map<string, Promise<Answer>>()
 
-  async function take(caller: Caller, kind: RateKind, limit: number): Promise<{ taken: boolean; ahead: number }> {
+  /** One asks the database for all that are there at once: each on its own would wait for the others at the row. */
+  async function take(caller: Caller, kind: RateKind, limit: number): Promise<Answer> {
     const name = `${caller.keyId} ${kind}`
-    const step = stepOf(kind, limit)
-    const there = held.get(name)
-    if (there && there.left > 0 && there.until > clock.monotonic()) {
-      there.left--
-      return { taken: true, ahead: there.ahead - there.left * step }
+    for (;;) {
+      const there = held.get(name)
+      if (there && there.left > 0 && there.until > clock.monotonic()) {
+        there.left--
+        return { taken: true, ahead: there.ahead - there.left * stepOf(kind, limit) }
+      }
+      const going = taking.get(name)
+      if (!going) break
+      const answer = await going
+      if (!answer.taken) return answer
     }
+    const mine = takeMore(name, caller, kind, limit).finally(() => taking.delete(name))
+    taking.set(name, mine)
+    return mine
+  }
+
+  async function takeMore(name: string, caller: Caller, kind: RateKind, limit: number): Promise<Answer> {
+    const step = stepOf(kind, limit)
     for (const count of new Set([handful(kind, limit), 1])) {
       const ask = { keyId: caller.keyId, kind, step: step * count, period: periodOf(kind) }
       const { taken, ahead } = await takeRate(db, ask)
