@@ -82,11 +82,7 @@ async function checks(): Promise<void> {
   await asTheyCome(seconds, asks)
   const api = (server.cpuMicros() - before) / seconds
   await pool.close()
-  while (
-    Number((await fleet.db.query(`select count(*) as n from batches where status in ('validating', 'in_progress')`)).rows[0]?.n) >
-    0
-  )
-    await new Promise((resolve) => setTimeout(resolve, 200))
+  await fleet.settled()
 
   const costs: number[] = []
   for (let turn = 0; turn < 3; turn++) {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import { findPrograms, howToAdd, startPostgres } from '../test/support/postgres-server.ts'
 import { startServer, startWorker, type Process, type Server } from './child.ts'
@@ -13,6 +14,8 @@ export interface Fleet extends AsyncDisposable {
   readonly workers: readonly Process[]
   readonly db: pg.Client
   readonly url: string
+  /** Until no batch is open. */
+  settled(): Promise<void>
   /** What has been spent so far. */
   spent(): Promise<Spent>
 }
@@ -55,6 +58,9 @@ export async function openFleet(
     workers,
     db,
     url: postgres.url,
+    async settled() {
+      while ((await one(`select count(*) as n from batches where status in ('validating', 'in_progress')`)) > 0) await pause(20)
+    },
     async spent() {
       return {
         workerMicros: workers.reduce((n, worker) => n + worker.cpuMicros(), 0),

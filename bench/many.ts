@@ -115,15 +115,10 @@ const small =
     const nginx = await startNginx(answer)
     {
       await using fleet = await openFleet(1, ['--config', configFor(nginx.url)])
-      const { server, db } = fleet
+      const { server } = fleet
       const one = await upload(server, await fileOf(1, 330))
-      const open = async () =>
-        Number(
-          (await db.query<{ n: string }>(`select count(*) as n from batches where status in ('validating', 'in_progress')`))
-            .rows[0]?.n,
-        )
       for (let i = 0; i < 20; i++) await create(server, one)
-      while ((await open()) > 0) await pause(20)
+      await fleet.settled()
       const before = await fleet.spent()
       const from = performance.now()
       let left = count
@@ -134,7 +129,7 @@ const small =
         }),
       )
       const createdMs = performance.now() - from
-      while ((await open()) > 0) await pause(20)
+      await fleet.settled()
       const ms = performance.now() - from
       await pool.close()
       const { statements, commits, walBytes, workerMicros, databaseMicros } = less(await fleet.spent(), before)

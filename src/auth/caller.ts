@@ -1,11 +1,12 @@
 import { timingSafeEqual } from 'node:crypto'
 import { expiredKey, missingKey, notAllowed, wrongKey } from '../domain/errors.ts'
 import type { KeyId, ProjectId } from '../domain/ids.ts'
+import type { Key } from '../domain/key.ts'
 import type { RateLimits } from '../domain/rate.ts'
 import { rightsOf, type Right } from '../domain/rights.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Db } from '../store/db.ts'
-import { findKeyByHash, noteUse, type Key } from '../store/keys.ts'
+import { findKeyByHash, noteUse } from '../store/keys.ts'
 import { hashKey } from './keys.ts'
 
 /** Who calls, for which project, and what they may do in it. */

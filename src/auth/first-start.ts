@@ -3,11 +3,12 @@ import { join, resolve } from 'node:path'
 import { conflicting } from '../domain/address.ts'
 import type { BucketPlace, Grant } from '../domain/grant.ts'
 import type { ProjectId } from '../domain/ids.ts'
+import type { Project } from '../domain/project.ts'
 import { usualSet } from '../domain/rights.ts'
 import type { Clock } from '../kit/clock.ts'
 import { listGrants, putGrant, replaceSettingsGrants } from '../store/buckets.ts'
 import type { Db } from '../store/db.ts'
-import { defaultProject, findProject, holdProjects, insertProject, type Project } from '../store/projects.ts'
+import { defaultProject, findProject, holdProjects, insertProject } from '../store/projects.ts'
 import { createKey } from './keys.ts'
 
 export interface FirstStart {

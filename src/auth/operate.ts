@@ -2,7 +2,7 @@
 import type { Caller } from './caller.ts'
 import { makeProject } from './first-start.ts'
 import { createKey } from './keys.ts'
-import type { Erasure, StillThere } from '../domain/erasure.ts'
+import { nothingThere, type Erasure, type StillThere } from '../domain/erasure.ts'
 import {
   cannotErase,
   invalid,
@@ -14,6 +14,9 @@ import {
   projectNameTaken,
 } from '../domain/errors.ts'
 import { isUuid, type ProjectId } from '../domain/ids.ts'
+import { dayMs } from '../domain/day.ts'
+import type { Key } from '../domain/key.ts'
+import type { Project } from '../domain/project.ts'
 import type { RateLimits } from '../domain/rate.ts'
 import type { AuditEntry } from '../domain/audit.ts'
 import { grantable, usualSet } from '../domain/rights.ts'
@@ -22,8 +25,8 @@ import { listAudit } from '../store/audit.ts'
 import { listGrants } from '../store/buckets.ts'
 import type { Db } from '../store/db.ts'
 import { beginErasure, findErasure, listErasures, operatorsOnlyOf, stillThere } from '../store/erasures.ts'
-import { findKey, listKeys, revokeKey, type Key } from '../store/keys.ts'
-import { findProject, listProjects, updateProject, type Project } from '../store/projects.ts'
+import { findKey, listKeys, revokeKey } from '../store/keys.ts'
+import { findProject, listProjects, updateProject } from '../store/projects.ts'
 
 export interface OperateParts {
   readonly db: Db
@@ -55,7 +58,6 @@ export const scopeOf = ({ rights, projectId }: Pick<Caller, 'rights' | 'projectI
 export const heaviest = 1000
 /** Days. */
 export const longestKept = 3650
-const dayMs = 24 * 3_600_000
 
 export interface AuditAsk {
   readonly project?: string
@@ -148,7 +150,7 @@ export async function showErasures({ db }: Pick<OperateParts, 'db'>): Promise<Er
 
 const seen = async (db: Db, erasure: Erasure): Promise<ErasureSeen> => ({
   erasure,
-  there: await stillThere(db, erasure.projectId),
+  there: erasure.confirmedAt === null ? await stillThere(db, erasure.projectId) : nothingThere,
 })
 
 /** An id, or what OpenAI's clients send for projects of their own, would be taken for something else in the `OpenAI-Project` header. */

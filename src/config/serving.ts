@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { TlsPair } from '../domain/tls-pair.ts'
 import { SettingsError } from './error.ts'
 import { flagOf, type Values } from './options.ts'
-import { matchingPair } from './tls.ts'
+import { matchingPair, readPem, type Pem } from './tls.ts'
 
 /** Reads the certificate and the key; null: it is served without TLS. @throws {SettingsError} */
 export function servingTls({ tlsCert, tlsKey }: Pick<Values, 'tlsCert' | 'tlsKey'>): TlsPair | null {
@@ -17,11 +16,9 @@ export function servingTls({ tlsCert, tlsKey }: Pick<Values, 'tlsCert' | 'tlsKey
   return { cert: cert.text, key: key.text }
 }
 
-function read(name: 'tlsCert' | 'tlsKey', path: string): { readonly text: string; readonly from: string } {
+function read(name: 'tlsCert' | 'tlsKey', path: string): Pem {
   const from = resolve(path)
-  try {
-    return { text: readFileSync(from, 'utf8'), from }
-  } catch {
-    throw new SettingsError(`${flagOf(name)}: the file ${from} cannot be read.`)
-  }
+  const pem = readPem(from)
+  if (!pem) throw new SettingsError(`${flagOf(name)}: the file ${from} cannot be read.`)
+  return pem
 }

@@ -26,7 +26,7 @@ export function parseTls(value: unknown, where: string, url: string, base: strin
 
 const form = 'must be names and paths of PEM files: { ca: ca.pem, cert: client.pem, key: client.key }'
 
-interface Pem {
+export interface Pem {
   readonly text: string
   /** How it is named in a message. */
   readonly from: string
@@ -45,10 +45,15 @@ function pemOf(value: unknown, base: string, no: No): Pem | null {
   if (typeof value !== 'string' || value === '') return no('must be the path of a PEM file')
   if (value.includes('-----BEGIN ')) return { text: value, from: 'as it is given' }
   const path = resolve(base, value)
+  return readPem(path) ?? no(`is the file ${path}, which cannot be read`)
+}
+
+/** null: it cannot be read. */
+export function readPem(path: string): Pem | null {
   try {
     return { text: readFileSync(path, 'utf8'), from: path }
   } catch {
-    return no(`is the file ${path}, which cannot be read`)
+    return null
   }
 }
 

@@ -1,34 +1,9 @@
 /** Projects, keys and grants as the admin API and the commands show them. */
+import { dayMs } from './day.ts'
 import type { Grant } from './grant.ts'
-import type { RateLimits } from './rate.ts'
-
-interface Project {
-  readonly id: string
-  readonly name: string
-  readonly isDefault: boolean
-  readonly weight: number
-  readonly createdAt: number
-  readonly keepMs: number | null
-  readonly erasingAt: number | null
-}
-interface Key {
-  readonly id: string
-  readonly projectId: string
-  readonly name: string
-  readonly hint: string
-  readonly isOperator: boolean
-  readonly access: readonly { readonly projectId: string; readonly projectName: string; readonly rights: readonly string[] }[]
-  readonly limits: RateLimits
-  readonly createdAt: number
-  readonly expiresAt: number | null
-  readonly lastUsedAt: number | null
-  readonly revokedAt: number | null
-}
-
-const seconds = (ms: number): number => Math.floor(ms / 1000)
-const secondsOrNull = (ms: number | null): number | null => (ms === null ? null : seconds(ms))
-
-const dayMs = 24 * 3_600_000
+import type { Key } from './key.ts'
+import type { Project } from './project.ts'
+import { seconds, secondsOrNull } from './seconds.ts'
 
 export const projectWire = (p: Project) => ({
   id: p.id,

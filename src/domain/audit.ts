@@ -1,6 +1,7 @@
 /** What is written down of who did what, and of who was not let. No contents: neither of requests nor of answers. */
 import type { KeyId, ProjectId } from './ids.ts'
 import type { Operation } from './rights.ts'
+import { seconds } from './seconds.ts'
 
 export interface AuditEntry {
   /** Sorts by time. */
@@ -27,7 +28,7 @@ export const isAudited = (operation: Operation, status: number): boolean =>
 export const auditWire = (entry: AuditEntry) => ({
   id: entry.id,
   object: 'audit.entry' as const,
-  at: Math.floor(entry.at / 1000),
+  at: seconds(entry.at),
   project: entry.projectId as string | null,
   key: entry.keyId as string | null,
   operation: entry.operation as string,

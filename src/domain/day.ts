@@ -1,7 +1,7 @@
 /** A day in UTC, as days since 1970. */
 export type Day = number
 
-const dayMs = 86_400_000
+export const dayMs = 86_400_000
 
 export const dayOf = (ms: number): Day => Math.floor(ms / dayMs)
 export const startOfDay = (day: Day): number => day * dayMs

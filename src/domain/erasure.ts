@@ -1,5 +1,6 @@
 /** The deletion of a project with everything of it, and the report of it, which stays. */
 import type { ProjectId } from './ids.ts'
+import { seconds, secondsOrNull } from './seconds.ts'
 
 /** How many of each were deleted, and what the project had used in all: numbers without contents, for a last invoice. */
 export interface Erased {
@@ -50,6 +51,8 @@ export interface StillThere {
   readonly uploads: number
 }
 
+export const nothingThere: StillThere = { openBatches: 0, files: 0, objects: 0, uploads: 0 }
+
 export const addErased = (a: Erased, b: Partial<Erased>): Erased => ({
   batches: a.batches + (b.batches ?? 0),
   files: a.files + (b.files ?? 0),
@@ -64,14 +67,12 @@ export const addErased = (a: Erased, b: Partial<Erased>): Erased => ({
 
 export const isClear = (there: StillThere): boolean => Object.values(there).every((count) => count === 0)
 
-const secondsOrNull = (ms: number | null): number | null => (ms === null ? null : Math.floor(ms / 1000))
-
 export const erasureWire = (e: Erasure, there: StillThere) => ({
   id: e.projectId as string,
   object: 'project.erasure' as const,
   name: e.name,
   status: e.erasedAt === null ? ('erasing' as const) : ('erased' as const),
-  requested_at: Math.floor(e.requestedAt / 1000),
+  requested_at: seconds(e.requestedAt),
   erased_at: secondsOrNull(e.erasedAt),
   confirmed_at: secondsOrNull(e.confirmedAt),
   deleted: { ...e.deleted },

@@ -1,6 +1,5 @@
+import { seconds } from './seconds.ts'
 import type { Delivery, Webhook } from './webhook.ts'
-
-const seconds = (ms: number): number => Math.floor(ms / 1000)
 
 export const webhookWire = (w: Webhook) => ({
   id: w.id,

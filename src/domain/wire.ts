@@ -2,9 +2,8 @@ import type { Batch } from './batch.ts'
 import { dayOf, type Day } from './day.ts'
 import { isAudio } from './endpoints.ts'
 import { costOf, costWire, type Cost, type PriceList } from './price.ts'
+import { secondsOrNull } from './seconds.ts'
 import type { Usage } from './usage.ts'
-
-const seconds = (ms: number | null): number | null => (ms === null ? null : Math.floor(ms / 1000))
 
 /** The five token fields always; what is billed by duration says so (D18). */
 export const usageWire = (u: Usage, endpoint: string) => ({
@@ -35,15 +34,15 @@ export const batchWire = (b: Batch, prices: PriceList, today: Day) => ({
   status: b.status,
   output_file_id: b.outputFileId,
   error_file_id: b.errorFileId,
-  created_at: seconds(b.createdAt),
-  in_progress_at: seconds(b.inProgressAt),
-  expires_at: seconds(b.expiresAt),
-  finalizing_at: seconds(b.finalizingAt),
-  completed_at: seconds(b.completedAt),
-  failed_at: seconds(b.failedAt),
-  expired_at: seconds(b.expiredAt),
-  cancelling_at: seconds(b.cancellingAt),
-  cancelled_at: seconds(b.cancelledAt),
+  created_at: secondsOrNull(b.createdAt),
+  in_progress_at: secondsOrNull(b.inProgressAt),
+  expires_at: secondsOrNull(b.expiresAt),
+  finalizing_at: secondsOrNull(b.finalizingAt),
+  completed_at: secondsOrNull(b.completedAt),
+  failed_at: secondsOrNull(b.failedAt),
+  expired_at: secondsOrNull(b.expiredAt),
+  cancelling_at: secondsOrNull(b.cancellingAt),
+  cancelled_at: secondsOrNull(b.cancelledAt),
   request_counts: { total: b.total, completed: b.sums.completed, failed: b.sums.failed },
   usage: usageWire(b.sums, b.endpoint),
   metadata: b.metadata,
@@ -67,8 +66,8 @@ export const fileWire = (f: FileFacts) => ({
   purpose: f.purpose,
   filename: f.filename,
   bytes: f.bytes,
-  created_at: seconds(f.createdAt),
-  expires_at: seconds(f.expiresAt),
+  created_at: secondsOrNull(f.createdAt),
+  expires_at: secondsOrNull(f.expiresAt),
   status: 'processed',
   status_details: null,
 })

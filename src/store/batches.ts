@@ -139,14 +139,18 @@ export async function listBatches(db: Queries, projectId: ProjectId, after: Batc
 
 /** validating | in_progress -> cancelling. True if this call did it. A batch without shards or walker is ended by the composer all the same. */
 export async function cancelBatch(db: Queries, projectId: ProjectId, id: BatchId): Promise<boolean> {
-  const rows = await db.query(
-    `update batches set status = 'cancelling',
-       cancelling_at = case when coalesce(in_progress_at, created_at) > {now} then coalesce(in_progress_at, created_at) else {now} end
-     where project_id = $1 and id = $2 and status in ('validating', 'in_progress') returning id`,
-    [projectId, id],
-  )
+  const rows = await db.query(`${cancel} where project_id = $1 and id = $2 ${cancellable} returning id`, [projectId, id])
   return rows.length === 1
 }
+
+/** All batches of a project that can still be cancelled. */
+export async function cancelBatches(db: Queries, projectId: ProjectId): Promise<void> {
+  await db.query(`${cancel} where project_id = $1 ${cancellable}`, [projectId])
+}
+
+const cancel = `update batches set status = 'cancelling',
+       cancelling_at = case when coalesce(in_progress_at, created_at) > {now} then coalesce(in_progress_at, created_at) else {now} end`
+const cancellable = `and status in ('validating', 'in_progress')`
 
 /**
  * What a batch reads, as JSON: an input as text, or an object that says what of it is run again. NOTE: not a column of its own: a worker of a program that does

@@ -1,7 +1,9 @@
 import { addErased, isClear, nothingErased, type Erased, type Erasure, type StillThere } from '../domain/erasure.ts'
 import type { ProjectId } from '../domain/ids.ts'
+import { cancelBatches } from './batches.ts'
 import { int, intOrNull, text, type Db, type Queries, type Row } from './db.ts'
 import { holdName } from './tokens.ts'
+import { parameters } from './values.ts'
 
 /** How often everything of a project is looked for: when it is asked for, and once more for what came late. */
 const passesInAll = 2
@@ -45,17 +47,8 @@ async function cutOff(tx: Queries, projectId: ProjectId): Promise<void> {
   const keys = await tx.query(`delete from keys where project_id = $1 returning id`, [projectId])
   await tx.query(`delete from deliveries where webhook_id in (select id from webhooks where project_id = $1)`, [projectId])
   const webhooks = await tx.query(`delete from webhooks where project_id = $1 returning id`, [projectId])
-  await cancelAll(tx, projectId)
+  await cancelBatches(tx, projectId)
   await addToReport(tx, projectId, { keys: keys.length, webhooks: webhooks.length })
-}
-
-async function cancelAll(tx: Queries, projectId: ProjectId): Promise<void> {
-  await tx.query(
-    `update batches set status = 'cancelling',
-       cancelling_at = case when coalesce(in_progress_at, created_at) > {now} then coalesce(in_progress_at, created_at) else {now} end
-     where project_id = $1 and status in ('validating', 'in_progress')`,
-    [projectId],
-  )
 }
 
 async function addToReport(tx: Queries, projectId: ProjectId, more: Partial<Erased>): Promise<void> {
@@ -82,7 +75,7 @@ export async function dueErasures(db: Queries, limit: number): Promise<DueErasur
 export function pressErasure(db: Db, { projectId }: DueErasure): Promise<StillThere> {
   return db.tx(async (tx) => {
     await tx.query(holdName, [`erase ${projectId}`])
-    await cancelAll(tx, projectId)
+    await cancelBatches(tx, projectId)
     const ofFiles = `project_id = $1 and (expires_at is null or expires_at > {now})`
     const [files] = await tx.query(`select count(*) as count, coalesce(sum(bytes), 0) as bytes from files where ${ofFiles}`, [
       projectId,
@@ -129,11 +122,10 @@ export function forgetBatches(db: Db, projectId: ProjectId, limit: number): Prom
       `select id from batches where project_id = $1 and status not in ${openStatuses} order by id limit $2`,
       [projectId, limit],
     )
-    for (const row of rows) {
-      const id = [text(row, 'id')]
-      for (const table of ['segments', 'shards', 'outputs']) await tx.query(`delete from ${table} where batch_id = $1`, id)
-      await tx.query(`delete from batches where id = $1`, id)
-    }
+    if (rows.length === 0) return 0
+    const [ids, these] = [rows.map((row) => text(row, 'id')), `(${parameters(rows.length)})`]
+    for (const table of ['segments', 'shards', 'outputs']) await tx.query(`delete from ${table} where batch_id in ${these}`, ids)
+    await tx.query(`delete from batches where id in ${these}`, ids)
     await addToReport(tx, projectId, { batches: rows.length })
     return rows.length
   })

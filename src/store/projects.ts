@@ -1,19 +1,7 @@
 import type { ProjectId } from '../domain/ids.ts'
+import type { Project } from '../domain/project.ts'
 import { int, intOrNull, text, type Queries, type Row } from './db.ts'
 import { holdName } from './tokens.ts'
-
-export interface Project {
-  readonly id: ProjectId
-  readonly name: string
-  readonly isDefault: boolean
-  /** Its part of what is served, beside other projects. */
-  readonly weight: number
-  readonly createdAt: number
-  /** How long its files and ended batches are kept, ms; null: as the server does. */
-  readonly keepMs: number | null
-  /** Since when it is being erased. */
-  readonly erasingAt: number | null
-}
 
 export async function insertProject(db: Queries, p: Omit<Project, 'weight' | 'keepMs' | 'erasingAt'>): Promise<void> {
   await db.query(`insert into projects (id, name, is_default, created_at) values ($1, $2, $3, $4)`, [

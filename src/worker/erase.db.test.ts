@@ -1,30 +1,22 @@
-import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { existsSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createKey } from '../auth/keys.ts'
 import { newBatch, project, runningBatch } from '../../test/support/batch-rows.ts'
 import { databases } from '../../test/support/databases.ts'
-import { handClock } from '../../test/support/hand-clock.ts'
 import { claimCompose, publishBatch } from '../../test/support/one.ts'
-import type { Blobs } from '../blobs/blobs.ts'
-import { openFolder } from '../blobs/folder.ts'
-import { openBucket } from '../blobs/open.ts'
 import type { FileId, ProjectId } from '../domain/ids.ts'
 import { noSums } from '../domain/usage.ts'
-import { makeEvents } from '../events.ts'
-import { silentLog } from '../kit/log.ts'
-import { makeMetrics } from '../kit/metrics.ts'
 import { loadBatch } from '../store/batches.ts'
 import { putGrant } from '../store/buckets.ts'
-import type { Db } from '../store/db.ts'
 import { beginErasure, findErasure, listErasures, stillThere } from '../store/erasures.ts'
 import { insertFile } from '../store/files.ts'
 import { insertProject, updateProject } from '../store/projects.ts'
 import { putQuota } from '../store/quotas.ts'
 import { announceUpload } from '../store/uploads.ts'
 import { insertWebhook } from '../store/webhooks.ts'
-import { makeJanitor } from './janitor.ts'
+import { openHousehold } from '../../test/support/janitor.ts'
 
 const never = new AbortController().signal
 const [hour, day] = [3_600_000, 86_400_000]
@@ -63,24 +55,8 @@ function failing<T extends object>(parts: T, at: { left: number }, isAfter: bool
 
 describe.each(Object.entries(databases))('%s', (_, openDb) => {
   async function open() {
-    const home = await mkdtemp(join(tmpdir(), 'nightshift-erase-'))
-    const clock = handClock(Date.now())
-    const db = await openDb(clock)
-    onTestFinished(async () => {
-      await db[Symbol.asyncDispose]()
-      await rm(home, { recursive: true, force: true })
-    })
-    const [files, scratch] = [openFolder(join(home, 'files')), openFolder(join(home, 'scratch'))]
-    const janitor = (of: { db: Db; files: Blobs; scratch: Blobs } = { db, files, scratch }) =>
-      makeJanitor({
-        ...of,
-        openBucket,
-        clock,
-        log: silentLog,
-        events: makeEvents({ log: silentLog, metrics: makeMetrics() }),
-        random: () => 0.5,
-        settings: { keepBatchesMs: 0, keepAuditMs: day },
-      })
+    const household = await openHousehold(openDb, { keepBatchesMs: 0, keepAuditMs: day })
+    const { home, clock, db, files, scratch } = household
     /** A project with something of everything: a batch that has ended, with results, and one that waits. */
     async function furnish(id: ProjectId) {
       await insertProject(db, { id, name: id, isDefault: false, createdAt: clock.now() })
@@ -127,12 +103,8 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
         await publishBatch(db, walk.batch, walk.fence, { ending: 'cancelled', sums: noSums, ...nothing })
       }
     }
-    return { home, clock, db, files, scratch, janitor, furnish, rows, blobs, endCancelled }
+    return { ...household, furnish, rows, blobs, endCancelled }
   }
-  const isThere = (path: string) => access(path).then(
-    () => true,
-    () => false,
-  ) // prettier-ignore
 
   test('a project goes with everything of it, when its batches have ended, and nothing of another', async () => {
     const { clock, db, scratch, janitor, furnish, rows, blobs, endCancelled } = await open()
@@ -143,11 +115,11 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     expect(await rows(project)).not.toHaveProperty('key_rights')
     const { step } = janitor()
     for (let i = 0; i < 3; i++) await step(never)
-    expect([await isThere(theirs.folder), (await findErasure(db, project))?.erasedAt]).toEqual([true, null])
+    expect([existsSync(theirs.folder), (await findErasure(db, project))?.erasedAt]).toEqual([true, null])
     expect(await stillThere(db, project)).toMatchObject({ openBatches: 1, files: 0 })
     await endCancelled()
     for (let i = 0; i < 3; i++) await step(never)
-    expect([await rows(project), await blobs(project), await isThere(theirs.folder)]).toEqual([{}, [], false])
+    expect([await rows(project), await blobs(project), existsSync(theirs.folder)]).toEqual([{}, [], false])
     const report = await findErasure(db, project)
     expect(report).toMatchObject({
       name: 'p1',
@@ -169,7 +141,7 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
       before[0],
       [`${other}/a`],
     ])
-    expect(await isThere(mine.folder)).toBe(true)
+    expect(existsSync(mine.folder)).toBe(true)
     expect(await listErasures(db)).toHaveLength(1)
   })
 

@@ -6,10 +6,11 @@ import { removeFolder } from '../blobs/bucket-folder.ts'
 import { isClear } from '../domain/erasure.ts'
 import { listGrants } from '../store/buckets.ts'
 import { dueErasures, endPass, forgetBatches, pressErasure, type DueErasure } from '../store/erasures.ts'
+import { endedBatches } from '../store/sweeps.ts'
 import { deleteAll } from './delete-all.ts'
 import { discardLeft } from './input.ts'
+import { projectPrefix } from './names.ts'
 import type { WorkerParts } from './parts.ts'
-import { endedBatches } from '../store/sweeps.ts'
 
 const atOnce = 100
 const againMs = 3_600_000
@@ -34,10 +35,10 @@ async function eraseOne(parts: EraseParts, due: DueErasure, signal: AbortSignal)
     await discardLeft(parts, batch).catch((error: unknown) =>
       log.warn('something may be left beside an object', { batch: batch.id, error }),
     )
-  let removed = await deleteAll(scratch, `${projectId}/`)
+  let removed = await deleteAll(scratch, projectPrefix(projectId))
   const forgotten = await forgetBatches(db, projectId, atOnce)
   if (forgotten === atOnce || signal.aborted) return removed + forgotten
-  removed += await deleteAll(files, `${projectId}/`)
+  removed += await deleteAll(files, projectPrefix(projectId))
   for (const { place, source } of await listGrants(db, projectId))
     if (source === 'own' && place.kind === 'folder') await removeFolder(place.folder)
   if (await endPass(db, due, againMs)) log.info('a project was erased', { project: projectId, pass: due.passes + 1 })

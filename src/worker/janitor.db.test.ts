@@ -1,19 +1,12 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { newBatch, project, runningBatch } from '../../test/support/batch-rows.ts'
 import { databases } from '../../test/support/databases.ts'
-import { handClock } from '../../test/support/hand-clock.ts'
 import type { Blobs } from '../blobs/blobs.ts'
 import { openFolderBucket } from '../blobs/bucket-folder.ts'
-import { openFolder } from '../blobs/folder.ts'
-import { openBucket } from '../blobs/open.ts'
-import { makeEvents } from '../events.ts'
 import type { BatchId, FileId, ProjectId } from '../domain/ids.ts'
 import { noSums } from '../domain/usage.ts'
-import { silentLog } from '../kit/log.ts'
-import { makeMetrics } from '../kit/metrics.ts'
 import { cancelBatch, loadBatch } from '../store/batches.ts'
 import { putGrant, removeGrant } from '../store/buckets.ts'
 import { findFile, insertFile } from '../store/files.ts'
@@ -22,8 +15,8 @@ import { closedShards } from '../store/segments.ts'
 import type { Db } from '../store/db.ts'
 import { announceUpload, endUpload, renewUploads } from '../store/uploads.ts'
 import { refuseBatch } from '../store/walks.ts'
-import { makeJanitor } from './janitor.ts'
 import { claimCompose, claimPlan, publishBatch } from '../../test/support/one.ts'
+import { openHousehold } from '../../test/support/janitor.ts'
 
 const never = new AbortController().signal
 const [minute, hour] = [60_000, 3_600_000]
@@ -37,27 +30,10 @@ async function names(blobs: Blobs, prefix = ''): Promise<string[]> {
 
 describe.each(Object.entries(databases))('%s', (_, openDb) => {
   async function open() {
-    const home = await mkdtemp(join(tmpdir(), 'nightshift-janitor-'))
-    const clock = handClock(Date.now())
-    const db = await openDb(clock)
-    onTestFinished(async () => {
-      await db[Symbol.asyncDispose]()
-      await rm(home, { recursive: true, force: true })
-    })
-    const [files, scratch] = [openFolder(join(home, 'files')), openFolder(join(home, 'scratch'))]
-    const events = makeEvents({ log: silentLog, metrics: makeMetrics() })
-    const janitor = makeJanitor({
-      db,
-      files,
-      scratch,
-      openBucket,
-      clock,
-      log: silentLog,
-      events,
-      random: () => 0.5,
-      settings: { keepBatchesMs: 5 * hour, keepAuditMs: 24 * hour },
-    })
-    const step = () => janitor.step(never)
+    const household = await openHousehold(openDb, { keepBatchesMs: 5 * hour, keepAuditMs: 24 * hour })
+    const { db } = household
+    const { step: stepUntil } = household.janitor()
+    const step = () => stepUntil(never)
     const put = (blobs: Blobs, ...all: string[]) => Promise.all(all.map((name) => blobs.put(name, Buffer.from(name))))
     const upload = (blob: string, leaseMs: number, owner = 'o') => announceUpload(db, { blob, owner, leaseMs })
     /** A row that says a file has this blob. */
@@ -67,7 +43,7 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
       await insertFile(db, { id, blob, expiresAt, ...rest })
       return async () => (await findFile(db, project, id)) !== null
     }
-    return { home, clock, db, files, scratch, step, put, upload, file }
+    return { ...household, step, put, upload, file }
   }
 
   test('what walks that died have left beside an object goes when its batch has ended, of this batch only', async () => {

@@ -1,11 +1,15 @@
 import type { ShardLease } from '../domain/shard.ts'
 
-/** Names in the scratch: every one begins with the project (I14) and says the fence that wrote it. */
-export const scratchPrefix = (project: string, batchId: string): string => `${project}/${batchId}/`
+/** What every name begins with, in the scratch and in the store of files (I14). */
+export const projectPrefix = (project: string): string => `${project}/`
+
+/** Names in the scratch: every one says the fence that wrote it. */
+export const scratchPrefix = (project: string, batchId: string): string => `${projectPrefix(project)}${batchId}/`
 export const planName = (project: string, batchId: string, fence: number): string =>
   `${scratchPrefix(project, batchId)}plan-${fence}`
 export const segmentName = (project: string, lease: ShardLease, number: number): string =>
   `${scratchPrefix(project, lease.batchId)}${lease.number}-${lease.fence}-${number}`
 
 /** In the store of files: an output under the fence of the walk that wrote it. */
-export const outputBlobName = (project: string, fileId: string, fence: number): string => `${project}/${fileId}-${fence}`
+export const outputBlobName = (project: string, fileId: string, fence: number): string =>
+  `${projectPrefix(project)}${fileId}-${fence}`

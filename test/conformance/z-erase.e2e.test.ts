@@ -1,4 +1,5 @@
-import { access, mkdir, readdir, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { ErasureView } from '../../src/domain/erasure.ts'
@@ -6,11 +7,6 @@ import { followToEnd, poll } from './follow.ts'
 import { linesOf } from './lines.ts'
 import { test, isRemote, openLocal } from './subject.ts'
 import { call, create, expectRefused, post, upload, type Door } from './wire.ts'
-
-const isThere = (path: string) => access(path).then(
-  () => true,
-  () => false,
-) // prettier-ignore
 
 async function openTeam() {
   const subject = await openLocal()
@@ -46,7 +42,7 @@ test.skipIf(isRemote)('271: a project is erased with everything of it, and the r
   const report = await poll(erasures, (one) => one?.status === 'erased', 'it is erased')
   expect(report?.deleted).toMatchObject({ batches: 2, files: 1, keys: 1, requests: 2 })
   expect(Object.values(report?.remaining ?? {})).toEqual([0, 0, 0, 0])
-  expect([await isThere(folder), await isThere(join(subject.data, 'buckets/default'))]).toEqual([false, true])
+  expect([existsSync(folder), existsSync(join(subject.data, 'buckets/default'))]).toEqual([false, true])
   for (const store of ['files', 'scratch']) {
     const left = await readdir(join(subject.data, store)).catch((): string[] => [])
     if (left.includes(team.id)) expect(await readdir(join(subject.data, store, team.id), { recursive: true })).toEqual([])
