@@ -134,9 +134,9 @@ export function makeEvents({ log, metrics }: { log: Log; metrics: Metrics }) {
     },
     /** NOTE: where a log is kept, this is the record that no crash shortens. */
     audited(entry: AuditEntry) {
-      const { projectId: project, keyId: key, operation, target, address, status } = entry
+      const { projectId: project, keyId, operation, target, address, status } = entry
       if (status >= 400) refused({ status: String(status) })
-      log.info('audit', { project, key, operation, target, address, status })
+      log.info('audit', { project, keyId, operation, target, address, status }) // NOTE: `key` is what the log hides
     },
     auditFailed(error: unknown) {
       troubles({ kind: 'audit' })
