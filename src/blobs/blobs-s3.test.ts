@@ -135,6 +135,35 @@ describe.each(serverNames)('%s', (server) => {
       expect((await bytesOf(blobs, 'one')).equals(Buffer.concat(ranges.map(() => piece)))).toBe(true)
     })
 
+    test('an upload that comes back after its abort, with a part that was on its way, is aborted again', async () => {
+      await using proxy = await startFaultProxy(s3.url)
+      const place = placeOf({ endpoint: proxy.url })
+      const blobs = openS3Blobs(place)
+      let aborts = 0
+      proxy.faults = ({ method }) => (method === 'DELETE' && ++aborts < 3 ? { kind: 'answer', status: 204 } : null)
+      async function* source() {
+        yield Buffer.alloc(9 * MiB)
+        throw new Error('the source broke')
+      }
+      await expect(blobs.put('a', source())).rejects.toThrow('the source broke')
+      expect([aborts, await uploads(place.prefix)]).toEqual([3, []])
+    })
+
+    test('a copy that another’s failure finds at work ends before its upload is aborted', async () => {
+      await using proxy = await startFaultProxy(s3.url)
+      const blobs = openS3Blobs(placeOf({ endpoint: proxy.url }), patience)
+      await blobs.put('big', randomBytes(12 * MiB))
+      const ended: string[] = []
+      proxy.faults = ({ method, path }) => {
+        if (method === 'PUT' && path.includes('partNumber=1')) return { kind: 'late', ms: 500, over: () => ended.push('copy') }
+        if (method === 'DELETE') ended.push('abort')
+        return null
+      }
+      const ranges = ['big', 'none'].map((name) => ({ name, start: 0, bytes: 12 * MiB }))
+      await expect(blobs.compose('one', ranges)).rejects.toThrow(BlobMissing)
+      expect(ended.slice(0, 2)).toEqual(['copy', 'abort'])
+    })
+
     test('what a killed put left is swept, and neither a younger one nor anybody else’s', async () => {
       const place = placeOf()
       const [ours, theirs] = [`${place.prefix}p/half`, `other/${place.prefix}half`]

@@ -113,7 +113,11 @@ export function openS3Blobs(place: S3BlobsPlace, patience?: Patience): Blobs {
     sweepTemporary: (olderThan) =>
       telling(async () => {
         for await (const upload of openUploads(s3, bucket, ''))
-          if (upload.key.startsWith(prefix) && upload.begunAt < olderThan && (await lastWritten(s3, upload)) < olderThan)
+          if (
+            upload.key.startsWith(prefix) &&
+            upload.begunAt < olderThan &&
+            ((await lastWritten(s3, upload)) ?? Infinity) < olderThan
+          )
             await abortUpload(s3, upload)
       }),
   }

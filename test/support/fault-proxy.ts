@@ -7,6 +7,8 @@ export type Fault =
   | { readonly kind: 'break'; readonly after: number }
   /** Nothing more comes after so many bytes, and nothing ends. */
   | { readonly kind: 'stall'; readonly after: number }
+  /** The request goes on so much later, and its end is told. */
+  | { readonly kind: 'late'; readonly ms: number; readonly over: () => void }
   /** Another answer than the server's. */
   | {
       readonly kind: 'answer'
@@ -35,7 +37,9 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     if (fault?.kind === 'answer') return answer(request, response, fault)
     const onward = ask({ hostname, port, method, path: url, headers }, (answered) => pass(answered, response, fault))
     onward.on('error', () => response.destroy())
-    request.pipe(onward)
+    if (fault?.kind !== 'late') return void request.pipe(onward)
+    onward.on('close', fault.over)
+    setTimeout(() => request.pipe(onward), fault.ms)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const proxy: FaultProxy = {
@@ -62,7 +66,7 @@ function answer(
 
 function pass(answered: IncomingMessage, response: ServerResponse, fault: Exclude<Fault, { kind: 'answer' }> | null): void {
   response.writeHead(answered.statusCode ?? 500, answered.headers)
-  if (!fault) return void answered.pipe(response)
+  if (!fault || fault.kind === 'late') return void answered.pipe(response)
   let left = fault.after
   answered.on('data', (chunk: Buffer) => {
     const some = chunk.subarray(0, left)

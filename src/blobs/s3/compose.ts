@@ -36,7 +36,7 @@ export async function composeObject(
     const part = async (step: Numbered, stop: AbortSignal): Promise<void> => {
       tags[step.number - 1] =
         step.kind === 'copy'
-          ? await copyPart(parts, upload, step, stop)
+          ? await copyPart(parts, upload, step, signal) // NOTE: not ended by another's failure: the server would go on with it, into an upload that was aborted
           : await sendPart(s3, upload, step.number, await gather(parts, step.ranges, stop), stop)
     }
     const copies = steps.filter(({ kind }) => kind === 'copy')
@@ -63,7 +63,7 @@ async function copyPart(
   { s3, keyOf }: ComposeParts,
   upload: Upload,
   { range, number }: { readonly range: BlobRange; readonly number: number },
-  signal: AbortSignal,
+  signal?: AbortSignal,
 ): Promise<string> {
   const source = `${upload.bucket}/${keyOf(range.name)}`.split('/').map(encodeURIComponent).join('/')
   const { CopyPartResult } = await s3.ask(

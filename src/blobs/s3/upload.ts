@@ -1,4 +1,5 @@
 /** An upload in parts: begun, its parts sent a few at a time, then completed or aborted. Until it is completed nothing stands under its key. */
+import { setTimeout } from 'node:timers/promises'
 import { joinSignals } from '../../kit/abort.ts'
 import { untilAborted } from '../until-aborted.ts'
 import type { S3Server } from './client.ts'
@@ -12,6 +13,7 @@ export interface Upload extends ObjectAt {
 }
 const called = ({ bucket, key, id }: Upload) => ({ Bucket: bucket, Key: key, UploadId: id })
 const abortWithinMs = 15_000
+const firstLookMs = 100
 
 /** @throws {S3Failure} */
 export async function beginUpload(
@@ -142,15 +144,17 @@ export async function* openUploads(
   }
 }
 
-/** When the last of its parts came, in ms; 0: it has none, or is gone. @throws {S3Failure} */
-export async function lastWritten(s3: S3Server, upload: Upload): Promise<number> {
+/** When the last of its parts came, in ms; 0: it has none; null: it is gone. @throws {S3Failure} */
+export async function lastWritten(s3: S3Server, upload: Upload, signal?: AbortSignal): Promise<number | null> {
   try {
-    const { Parts = [] } = await s3.ask(`look at the upload of '${upload.key}' in '${upload.bucket}'`, (client, o) =>
-      client.listParts(called(upload), o),
+    const { Parts = [] } = await s3.ask(
+      `look at the upload of '${upload.key}' in '${upload.bucket}'`,
+      (client, o) => client.listParts(called(upload), o),
+      signal,
     )
     return Math.max(0, ...Parts.map(({ LastModified }) => LastModified?.getTime() ?? Infinity))
   } catch (error) {
-    if (error instanceof S3Failure && meaningOf(error) === 'no upload') return 0
+    if (error instanceof S3Failure && meaningOf(error) === 'no upload') return null
     throw error
   }
 }
@@ -160,7 +164,16 @@ export async function orAbort<T>(s3: S3Server, upload: Upload, work: () => Promi
   try {
     return await work()
   } catch (error) {
-    await abortUpload(s3, upload, AbortSignal.timeout(abortWithinMs)).catch(() => {})
+    await abortForGood(s3, upload, AbortSignal.timeout(abortWithinMs)).catch(() => {})
     throw error
+  }
+}
+
+/** A part that was still on its way can land after the abort and stay, so the upload is looked for and aborted again (Amazon S3 API Reference, AbortMultipartUpload). */
+async function abortForGood(s3: S3Server, upload: Upload, signal: AbortSignal): Promise<void> {
+  for (let pauseMs = firstLookMs; ; pauseMs *= 2) {
+    await abortUpload(s3, upload, signal)
+    await setTimeout(pauseMs, undefined, { signal })
+    if ((await lastWritten(s3, upload, signal)) === null) return
   }
 }
