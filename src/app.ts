@@ -8,6 +8,8 @@ import { resolve } from 'node:path'
 import { makeApi } from './api/server.ts'
 import { renewCertificate } from './api/serving.ts'
 import { prepareProjects, type FirstStart } from './auth/first-start.ts'
+import { makeSubjects } from './auth/subjects.ts'
+import { readKeys } from './auth/tokens.ts'
 import { servingTls, type Settings } from './config.ts'
 import { checkBackend, type CheckedBackend } from './dispatch/check.ts'
 import { askModels, type Told } from './dispatch/discovery.ts'
@@ -83,6 +85,7 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
           : { rules: fetchRules(settings), signingKey: parts.webhooks.signingKey },
       dryRun: makeDryRun(parts),
       readiness: () => readiness(db, backends(), settings),
+      ...(settings.issuers.length > 0 && { subjectOf: makeSubjects(settings.issuers, { db, clock, newUuid, fetch }) }),
       serving: { tls, maxConnections: settings.maxConnections, headerMs: settings.headerTime, proxies: settings.proxies },
     })
     metrics.gauge('nightshift_backend_in_flight', 'Calls that are open', ['backend'], () =>
@@ -144,6 +147,18 @@ export async function askBackends(settings: Settings): Promise<{ url: string; to
 }
 
 export type { CheckedBackend } from './dispatch/check.ts'
+
+/** Whether the keys of each issuer of the settings can be read, and if not, why. */
+export const askIssuers = ({ issuers }: Settings): Promise<{ url: string; trouble: string | null }[]> =>
+  Promise.all(
+    issuers.map(async (issuer) => ({
+      url: issuer.url,
+      trouble: await readKeys(issuer, { clock: systemClock, fetch }).then(
+        () => null,
+        (error: unknown) => (error instanceof Error ? error.message : String(error)),
+      ),
+    })),
+  )
 
 /** Looks closely at one backend. */
 export const askBackend = (backend: Settings['backends'][number]): Promise<CheckedBackend> => checkBackend(backend, systemClock)

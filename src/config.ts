@@ -7,15 +7,18 @@ import { parseBucket, type BucketEntry } from './config/buckets.ts'
 import { SettingsError } from './config/error.ts'
 import { noFile, readSettingsFile, type Env, type FileSettings } from './config/file.ts'
 import { flagOf, options, variableOf, type Option, type OptionName, type Values } from './config/options.ts'
+import { parseIssuer } from './config/issuers.ts'
 import { parsePriceEntry } from './config/prices.ts'
 export { servingTls } from './config/serving.ts'
 import type { S3Access } from './domain/grant.ts'
+import type { Issuer } from './domain/issuer.ts'
 import type { Price } from './domain/price.ts'
 
 export interface Settings extends Values {
   readonly backends: readonly BackendEntry[]
   readonly buckets: readonly BucketEntry[]
   readonly prices: readonly Price[]
+  readonly issuers: readonly Issuer[]
   /** What secrets that the server gives out are made from; null: a file of the data folder has it. */
   readonly signingKey: string | null
   /** null: `blobs` is a folder. */
@@ -59,6 +62,7 @@ export function loadSettings({ config, backend = [], flags }: Given, env: Env): 
     signingKey: signingKeyIn(env),
     backends: fromFlags.length > 0 ? fromFlags : fromEnv.length > 0 ? fromEnv : fromFile,
     prices: file.prices.map((entry) => parsePriceEntry(entry, `${path}: prices`)),
+    issuers: file.issuers.map((entry) => parseIssuer(entry, `${path}: issuers`)),
     buckets: file.buckets.map((entry) => parseBucket(entry, `${path}: buckets`, base)),
   }
   check(settings)

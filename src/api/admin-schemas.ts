@@ -40,6 +40,10 @@ const key = {
   object: Type.Literal('key'),
   name: Type.String(),
   hint: Type.String({ description: 'its first characters' }),
+  issuer: Type.Union([Type.String(), Type.Null()], {
+    description:
+      'null: a key; else whose tokens it came with: `name` is the subject, and what it may do is what the last one allowed',
+  }),
   operator: Type.Boolean(),
   access: Type.Array(Type.Object({ project: Type.String(), project_name: Type.String(), rights: Type.Array(Type.String()) })),
   limits,

@@ -2,6 +2,7 @@ import type { Blobs } from '../blobs/blobs.ts'
 import type { FetchRules } from '../domain/fetch-rules.ts'
 import type { DryRun } from '../domain/dry-run.ts'
 import type { ProjectId } from '../domain/ids.ts'
+import type { Key } from '../domain/key.ts'
 import type { RateLimits } from '../domain/rate.ts'
 import type { PriceList } from '../domain/price.ts'
 import type { Events } from '../events.ts'
@@ -29,6 +30,8 @@ export interface ApiParts {
   readonly readiness: () => Promise<readonly string[]>
   readonly limits: ApiLimits
   readonly serving: Serving
+  /** Whose token something is, where issuers are set; null: it is none. */
+  readonly subjectOf?: (token: string) => Promise<Key | null>
   /** Plans a file, and keeps nothing. */
   readonly dryRun: (ask: { projectId: ProjectId; input: string; endpoint: string }, signal: AbortSignal) => Promise<DryRun>
   readonly prices: PriceList

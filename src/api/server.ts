@@ -130,7 +130,8 @@ export async function makeApi(given: Omit<ApiParts, 'quotas'>): Promise<FastifyI
       .headers({ ...answer.headers })
       .send(errorBody(answer))
   })
-  const whoCalls = makeWhoCalls({ db: parts.db, clock })
+  const { db, subjectOf } = parts
+  const whoCalls = makeWhoCalls({ db, clock, ...(subjectOf && { subjectOf }) })
   const auditor = parts.limits.auditMs > 0 ? makeAuditor(parts) : null
   if (auditor) app.addHook('onClose', () => auditor.end())
   const throttle = makeThrottle(parts, parts.limits.rates)

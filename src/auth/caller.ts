@@ -38,23 +38,32 @@ interface Known {
   readonly until: number
 }
 
+export interface WhoCallsParts {
+  readonly db: Db
+  readonly clock: Clock
+  /** Whose token something is, where issuers are set; null: it is none. */
+  readonly subjectOf?: (token: string) => Promise<Key | null>
+}
+const noSubject = async (): Promise<null> => null
+
 /**
  * Tells who calls. A key is looked up by its hash and the hashes are compared in constant time; for two seconds it is remembered, so a revoked key works that much
- * longer at most.
+ * longer at most. What is no key may be the token of an issuer.
  * @throws 401 without a key, with a wrong one or one whose time is over; 403, the same bytes, for a project that is another's or does not exist (D1, D13)
  */
-export function makeWhoCalls({ db, clock }: { db: Db; clock: Clock }): (claim: Claim) => Promise<Caller> {
+export function makeWhoCalls({ db, clock, subjectOf = noSubject }: WhoCallsParts): (claim: Claim) => Promise<Caller> {
   const cache = new Map<string, Known>()
 
-  async function known(hash: string): Promise<Known | null> {
+  async function known(secret: string): Promise<Known | null> {
+    const hash = hashKey(secret)
     const cached = cache.get(hash)
-    if (cached && cached.until > clock.monotonic()) return cached
-    const key = await findKeyByHash(db, hash)
+    if (cached && cached.until > clock.monotonic() && !isOver(cached.key, clock.now())) return cached
+    const key = (await subjectOf(secret)) ?? (await findKeyByHash(db, hash))
     if (cache.size >= cachedAtMost) cache.clear()
     cache.delete(hash)
     if (!key || key.revokedAt !== null) return null
     const now = clock.now()
-    if (key.expiresAt !== null && key.expiresAt <= now) throw expiredKey()
+    if (isOver(key, now)) throw expiredKey()
     const found = { key, callers: callersOf(key), until: clock.monotonic() + cachedMs }
     cache.set(hash, found)
     if ((key.lastUsedAt ?? 0) < now - usedMs) void noteUse(db, key.id, now, now - usedMs).catch(() => {})
@@ -64,7 +73,7 @@ export function makeWhoCalls({ db, clock }: { db: Db; clock: Clock }): (claim: C
   return async ({ authorization, path, header }) => {
     const secret = secretOf(authorization)
     if (secret === null) throw missingKey()
-    const found = await known(hashKey(secret))
+    const found = await known(secret)
     if (!found) throw wrongKey()
     const { key, callers } = found
     const named = path ?? (header === undefined || /^(proj[-_]|$)/.test(header) ? null : header)
@@ -77,6 +86,8 @@ export function makeWhoCalls({ db, clock }: { db: Db; clock: Clock }): (claim: C
     return one.caller
   }
 }
+
+const isOver = ({ expiresAt }: Key, now: number): boolean => expiresAt !== null && expiresAt <= now
 
 /** One for each project that the key may use. */
 const callersOf = (key: Key): Known['callers'] =>

@@ -33,6 +33,7 @@ export async function createKey(db: Db, wish: KeyWish): Promise<{ id: KeyId; sec
     name,
     hash: hashKey(secret),
     hint: secret.slice(0, 7),
+    issuer: null,
     isOperator: wish.isOperator ?? false,
     access: wish.access ?? [{ projectId, rights: [usualSet] }],
     limits: wish.limits ?? {},

@@ -1,6 +1,6 @@
 import { access, constants, mkdir, stat, statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { askBackends, openStore, showBuckets, troubles, checkGrants } from '../app.ts'
+import { askBackends, askIssuers, openStore, showBuckets, troubles, checkGrants } from '../app.ts'
 import type { Settings } from '../config.ts'
 import { exit, type Exit } from './failure.ts'
 import type { Terminal } from './terminal.ts'
@@ -21,6 +21,7 @@ export async function doctor(t: Terminal, settings: Settings): Promise<Exit> {
     ...(await checkFolder(settings)),
     ...(await checkStore(settings)),
     ...(await checkBackends(settings)),
+    ...(await checkIssuers(settings)),
     checkClock(),
   ]
   if (t.json) t.out(`${JSON.stringify(found, null, 2)}\n`)
@@ -102,6 +103,13 @@ async function checkBackends(settings: Settings): Promise<Finding[]> {
         : `${told.trouble}: check that it runs, its address and its key`,
   }))
 }
+
+const checkIssuers = async (settings: Settings): Promise<Finding[]> =>
+  (await askIssuers(settings)).map(({ url, trouble }) => ({
+    what: `issuer ${url}`,
+    ok: trouble === null,
+    says: trouble ?? 'its keys can be read',
+  }))
 
 const checkClock = (): Finding => {
   const year = new Date().getFullYear()

@@ -90,7 +90,7 @@ export async function listKeys(t: Terminal, office: Office, project: string | un
   const rows = found.map((k) => [
     k.id,
     k.name,
-    `${k.hint}...`,
+    k.issuer === null ? `${k.hint}...` : 'token',
     ...times(k.created_at, k.expires_at, k.last_used_at, k.revoked_at),
     rightsIn(k),
   ])

@@ -11,10 +11,13 @@ export interface FileSettings {
   readonly backends: readonly Record<string, unknown>[]
   readonly buckets: readonly Record<string, unknown>[]
   readonly prices: readonly Record<string, unknown>[]
+  readonly issuers: readonly Record<string, unknown>[]
   /** Blobs on S3, field by field. */
   readonly blobs: { readonly fields: Record<string, unknown>; readonly where: string } | null
 }
-export const noFile: FileSettings = { values: new Map(), backends: [], buckets: [], prices: [], blobs: null }
+export const noFile: FileSettings = { values: new Map(), backends: [], buckets: [], prices: [], issuers: [], blobs: null }
+
+const none: readonly Record<string, unknown>[] = []
 
 export type Env = Readonly<Record<string, string | undefined>>
 
@@ -32,7 +35,7 @@ export function readSettingsFile(path: string, text: string, env: Env): FileSett
   if (!isMap(document.contents)) throw new SettingsError(`${path}, line 1: expected settings by name, such as "port: 8090"`)
 
   const values = new Map<string, string>()
-  const lists: Record<'backends' | 'buckets' | 'prices', Record<string, unknown>[]> = { backends: [], buckets: [], prices: [] }
+  const lists = { backends: none, buckets: none, prices: none, issuers: none }
   let blobs: FileSettings['blobs'] = null
   const visit = (prefix: string, map: typeof document.contents): void => {
     if (!isMap(map)) return
@@ -44,7 +47,7 @@ export function readSettingsFile(path: string, text: string, env: Env): FileSett
       const fill = (plain: unknown, keep?: ReadonlySet<string>) =>
         filled(plain, { env, where, base: dirname(resolve(path)), keep })
       const plain = (value as { toJSON?(): unknown } | null)?.toJSON?.() ?? null
-      if (at === 'backends' || at === 'prices') lists[at] = entries(fill(plain ?? []), where, at)
+      if (at === 'backends' || at === 'prices' || at === 'issuers') lists[at] = entries(fill(plain ?? []), where, at)
       else if (at === 'buckets') lists[at] = entries(fill(plain ?? [], secretKeys), where, at)
       else if (at === 'blobs' && isMap(value)) blobs = { fields: fill(plain, secretKeys) as Record<string, unknown>, where }
       else if (prefix === '' && sections.has(at) && isMap(value)) visit(`${at}.`, value as never)
@@ -127,7 +130,7 @@ function textOf(path: string, { where }: Filling): string {
 }
 
 function nearest(name: string): string {
-  const known = [...paths.keys(), 'backends', 'buckets', 'prices']
+  const known = [...paths.keys(), 'backends', 'buckets', 'prices', 'issuers']
   const best = known.map((k) => [k, distance(k.toLowerCase(), name.toLowerCase())] as const).toSorted((a, b) => a[1] - b[1])[0]
   return best && best[1] <= 3 ? ` Did you mean '${best[0]}'?` : ` Known are: ${known.join(', ')}.`
 }

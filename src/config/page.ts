@@ -53,6 +53,39 @@ prices:
   - { model: "*", input: 1 }                                                    # all others
 \`\`\`
 
+## Issuers
+
+Who comes with a token of an OpenID Connect issuer (a cluster, a CI, a single sign-on) needs no key. In the file:
+
+\`\`\`yaml
+issuers:
+  - url: https://token.actions.githubusercontent.com   # the "iss" of its tokens, and where it describes itself
+    audience: https://night.example                    # their "aud": one text, or a list of those that count
+    grants:                                            # all that fit count; the first project is for requests that name none
+      - where: { repository: acme/evals, ref: refs/heads/* } # claims that a token must have: * is any characters, one of a list is enough
+        project: team-a                                # by name or id, or a list
+        rights: [batches:write, files:write, files:read, batches:read, results:read] # default: AllProductsFullAccess
+  - url: https://kubernetes.default.svc
+    audience: nightshift
+    keys: { file: ./cluster-jwks.json }                # or an address; else found by how the issuer describes itself
+    grants:
+      - where: { kubernetes.io.namespace: night }      # a claim within others
+        project: team-b
+  - url: https://sso.example/realms/acme
+    audience: nightshift
+    grants:
+      - where: { groups: nightshift-* }
+        projectFrom: team                              # the claim that names the project, or several
+        rightsFrom: nightshift_rights                  # and the rights, as a list or with spaces between; what is no right counts for nothing
+      - where: { groups: platform }
+        project: default
+        rights: [project:admin]
+        operator: true
+\`\`\`
+
+Every grant needs \`where\`: a public issuer gives tokens to everybody. Issuers must be https, but on this machine; an authority of your own is trusted by \`NODE_EXTRA_CA_CERTS\`. Their keys are remembered for ten minutes, and asked for anew when a token
+names one that is not known.
+
 ## Buckets
 
 A bucket is a place for inputs and results that a project may use: a folder, or a bucket on S3. Every project has a folder of its own (\`default\` for the default project, else its id, in

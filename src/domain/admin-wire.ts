@@ -22,6 +22,7 @@ export const keyWire = (k: Key) => ({
   object: 'key' as const,
   name: k.name,
   hint: k.hint,
+  issuer: k.issuer,
   operator: k.isOperator,
   access: k.access
     .toSorted((a, b) => Number(b.projectId === k.projectId) - Number(a.projectId === k.projectId))

@@ -38,6 +38,16 @@ export const wrongKey = () =>
 export const notAllowed = () => new ApiError(403, null, 'This API key may not use this project.')
 export const expiredKey = () =>
   new ApiError(401, 'invalid_api_key', 'This API key has expired. Ask the administrator of your project for a new one.')
+/** A token of an issuer in the place of a key. `why`: what is wrong with it; of its claims only names, never what they say. */
+export const wrongToken = (why: string) => new ApiError(401, 'invalid_api_key', `Incorrect token provided: ${why}.`)
+export const nothingGranted = () =>
+  new ApiError(
+    403,
+    null,
+    'This token is good, and none of its claims opens a project here. Ask the operator of this server to grant it one.',
+  )
+export const issuerAway = (url: string) =>
+  new ApiError(503, null, `The keys of the issuer ${url} cannot be read right now. Try again.`, null, { 'retry-after': '5' })
 /** The key may use the project, but not for this. */
 export const lacksRight = (right: string) =>
   new ApiError(

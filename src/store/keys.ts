@@ -1,7 +1,7 @@
 import type { KeyId, ProjectId } from '../domain/ids.ts'
 import type { Access, Key } from '../domain/key.ts'
 import type { RateLimits } from '../domain/rate.ts'
-import { int, intOrNull, text, textOrNull, type Queries, type Row } from './db.ts'
+import { int, intOrNull, text, textOrNull, type Db, type Queries, type Row } from './db.ts'
 
 export type NewKey = Omit<Key, 'access' | 'lastUsedAt' | 'revokedAt'> & {
   readonly hash: string
@@ -11,7 +11,7 @@ export type NewKey = Omit<Key, 'access' | 'lastUsedAt' | 'revokedAt'> & {
 /** Within a transaction: a key without its rights could be seen otherwise. */
 export async function insertKey(tx: Queries, key: NewKey): Promise<void> {
   await tx.query(
-    `insert into keys (id, project_id, name, hash, hint, operator, limits, created_at, expires_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    `insert into keys (id, project_id, name, hash, hint, operator, limits, created_at, expires_at, issuer) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
     [
       key.id,
       key.projectId,
@@ -22,14 +22,65 @@ export async function insertKey(tx: Queries, key: NewKey): Promise<void> {
       JSON.stringify(key.limits),
       key.createdAt,
       key.expiresAt,
+      key.issuer,
     ],
   )
-  for (const { projectId, rights } of key.access)
-    await tx.query(`insert into key_rights (key_id, project_id, rights) values ($1, $2, $3)`, [
-      key.id,
-      projectId,
-      rights.join(' '),
-    ])
+  await insertAccess(tx, key.id, key.access)
+}
+
+async function insertAccess(tx: Queries, id: KeyId, access: NewKey['access']): Promise<void> {
+  for (const { projectId, rights } of access)
+    await tx.query(`insert into key_rights (key_id, project_id, rights) values ($1, $2, $3)`, [id, projectId, rights.join(' ')])
+}
+
+/** The row of a subject of an issuer: made at its first token, with what its latest allows. One that was revoked stays as it is. null: its projects are being erased. */
+export async function holdSubject(db: Db, subject: NewKey): Promise<Key | null> {
+  const known = await findKeyByHash(db, subject.hash)
+  if (known && (known.revokedAt !== null || isAllowed(known, subject))) return known
+  return db.tx(async (tx) => {
+    const living = await lockLiving(
+      tx,
+      subject.access.map(({ projectId }) => projectId),
+    )
+    const access = subject.access.filter(({ projectId }) => living.has(projectId))
+    const [first] = access
+    if (!first) return null
+    await tx.query(
+      `insert into keys (id, project_id, name, hash, hint, operator, limits, created_at, issuer) values ($1, $2, $3, $4, $5, $6, '{}', $7, $8)
+       on conflict (hash) do update set project_id = excluded.project_id, operator = excluded.operator`,
+      [
+        subject.id,
+        first.projectId,
+        subject.name,
+        subject.hash,
+        subject.hint,
+        subject.isOperator ? 1 : 0,
+        subject.createdAt,
+        subject.issuer,
+      ],
+    )
+    const key = await findKeyByHash(tx, subject.hash)
+    if (!key) throw new Error('a subject that was made is not there')
+    await tx.query(`delete from key_rights where key_id = $1`, [key.id])
+    await insertAccess(tx, key.id, access)
+    return key
+  })
+}
+
+const isAllowed = (known: Key, { projectId, isOperator, access }: NewKey): boolean =>
+  known.projectId === projectId &&
+  known.isOperator === isOperator &&
+  known.access.length === access.length &&
+  access.every((one) => known.access.some((a) => a.projectId === one.projectId && a.rights.join(' ') === one.rights.join(' ')))
+
+/** Those of the projects that are not being erased, nor will be before this transaction ends. */
+async function lockLiving(tx: Queries, ids: readonly ProjectId[]): Promise<ReadonlySet<string>> {
+  const living = new Set<string>()
+  for (const id of ids.toSorted()) {
+    const rows = await tx.query(`update projects set erasing_at = null where id = $1 and erasing_at is null returning id`, [id])
+    if (rows.length > 0) living.add(id)
+  }
+  return living
 }
 
 const withAccess = `select k.*, a.project_id as access_id, p.name as access_name, a.rights
@@ -92,6 +143,7 @@ const keyOf = (row: Row): Omit<Key, 'access'> => ({
   projectId: text(row, 'project_id') as ProjectId,
   name: text(row, 'name'),
   hint: text(row, 'hint'),
+  issuer: textOrNull(row, 'issuer'),
   isOperator: int(row, 'operator') === 1,
   limits: JSON.parse(textOrNull(row, 'limits') ?? '{}') as RateLimits,
   createdAt: int(row, 'created_at'),

@@ -12,6 +12,7 @@ import { sql as tenth } from './sql/0010.ts'
 import { sql as eleventh } from './sql/0011.ts'
 import { sql as twelfth } from './sql/0012.ts'
 import { sql as thirteenth } from './sql/0013.ts'
+import { sql as fourteenth } from './sql/0014.ts'
 import { holdName } from './tokens.ts'
 
 /** In order; the place in the list is the number. Forward only: what has been released is never changed. */
@@ -29,6 +30,7 @@ const migrations: readonly string[] = [
   eleventh,
   twelfth,
   thirteenth,
+  fourteenth,
 ]
 
 export class SchemaTooNew extends Error {
