@@ -2,14 +2,22 @@
 import type { FastifyReply } from 'fastify'
 import type { Caller } from '../auth/caller.ts'
 import { tooOften } from '../domain/errors.ts'
-import { handful, limitOf, periodOf, remaining, shownTime, stepOf, type RateKind, type RateLimits } from '../domain/rate.ts'
+import {
+  handful,
+  heldMs,
+  limitOf,
+  periodOf,
+  remaining,
+  shownTime,
+  stepOf,
+  type RateKind,
+  type RateLimits,
+} from '../domain/rate.ts'
 import type { Operation } from '../domain/rights.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Db } from '../store/db.ts'
 import { takeRate } from '../store/rates.ts'
 
-/** What was taken of the database and not used is given up after so long: by then it has come back by itself. */
-const heldMs = 200
 const heldAtMost = 10_000
 
 interface Held {
@@ -63,7 +71,7 @@ export function makeThrottle({ db, clock }: { db: Db; clock: Clock }, all: RateL
       const { taken, ahead } = await takeRate(db, ask)
       if (!taken && count > 1) continue
       if (held.size >= heldAtMost) held.clear()
-      if (count > 1) held.set(name, { left: count - 1, until: clock.monotonic() + heldMs, ahead })
+      if (count > 1) held.set(name, { left: count - 1, until: clock.monotonic() + heldMs(kind), ahead })
       return { taken, ahead: ahead - (count - 1) * step }
     }
     return { taken: false, ahead: periodOf(kind) }

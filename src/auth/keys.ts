@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { randomName, type KeyId, type ProjectId } from '../domain/ids.ts'
 import type { RateLimits } from '../domain/rate.ts'
 import { usualSet } from '../domain/rights.ts'
@@ -8,7 +8,7 @@ import { insertKey, type NewKey } from '../store/keys.ts'
 const secretLength = 43
 
 /** A plain hash is right here: a key is 256 bits of chance, so there is nothing to guess and nothing to stretch. */
-export const hashKey = (secret: string): string => createHash('sha256').update(secret).digest('hex')
+export const hashKey = (secret: string): string => hash('sha256', secret)
 
 export interface KeyWish {
   readonly id: string

@@ -23,9 +23,14 @@ export const stepOf = (kind: RateKind, limit: number): number =>
   Math.max(1, Math.round((rateKinds[kind].periodMs * 1000) / limit))
 export const periodOf = (kind: RateKind): number => rateKinds[kind].periodMs * 1000
 
-/** How many a process takes at once, so that a busy key costs the database a statement every tenth of a second or so, and not one a request. */
+/** How many a process takes at once, so that a busy key costs the database a statement every tenth of a second (of an hour's bound, every five seconds), and not one a request. */
 export const handful = (kind: RateKind, limit: number): number =>
-  Math.max(1, Math.floor(limit / (rateKinds[kind].periodMs / 100)))
+  Math.max(1, Math.floor((limit * takenMs(kind)) / rateKinds[kind].periodMs))
+
+/** What was taken and not used is given up after so long: by then it has come back by itself. */
+export const heldMs = (kind: RateKind): number => 2 * takenMs(kind)
+
+const takenMs = (kind: RateKind): number => Math.min(5000, rateKinds[kind].periodMs / 10)
 
 /** `ahead`: microseconds by which what was let through lies ahead of the time. */
 export const remaining = (kind: RateKind, limit: number, ahead: number): number =>
