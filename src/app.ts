@@ -201,6 +201,7 @@ export {
   showErasures,
   showProjects,
   eraseProject,
+  noteCommand,
   withdrawKey,
   type OperateParts,
 } from './auth/operate.ts'

@@ -21,7 +21,7 @@ import type { RateLimits } from '../domain/rate.ts'
 import type { AuditEntry } from '../domain/audit.ts'
 import { grantable, usualSet } from '../domain/rights.ts'
 import type { Clock } from '../kit/clock.ts'
-import { listAudit } from '../store/audit.ts'
+import { insertAudit, listAudit } from '../store/audit.ts'
 import { listGrants } from '../store/buckets.ts'
 import type { Db } from '../store/db.ts'
 import { beginErasure, findErasure, listErasures, operatorsOnlyOf, stillThere } from '../store/erasures.ts'
@@ -210,11 +210,20 @@ export async function addKey(parts: OperateParts, scope: Scope, order: KeyOrder)
 }
 
 /** @throws 404 for a key that is not there, not the caller's, or was revoked before; 409 for one that is for other projects too */
-export async function withdrawKey({ db, clock }: OperateParts, scope: Scope, id: string): Promise<void> {
+export async function withdrawKey({ db, clock }: OperateParts, scope: Scope, id: string): Promise<Key> {
   const key = await findKey(db, id)
   if (!key || (scope !== null && within(scope, key).access.length === 0)) throw noSuchKey(id)
   if (scope !== null && (key.isOperator || within(scope, key).access.length < key.access.length)) throw keyOfOthers()
   if (!(await revokeKey(db, id, clock.now()))) throw noSuchKey(id)
+  return key
 }
+
+/** Writes down what a command did that needed no key: who can open the database may do everything. `by`: who, on this machine. */
+export const noteCommand = (
+  { db, clock, newUuid }: OperateParts,
+  by: string,
+  done: Pick<AuditEntry, 'operation' | 'projectId' | 'target'>,
+): Promise<void> =>
+  insertAudit(db, [{ ...done, id: newUuid(), at: clock.now(), keyId: null, address: `local (${by})`, status: 200 }])
 
 export const showBuckets = ({ db }: Pick<OperateParts, 'db'>, scope: Scope) => listGrants(db, scope)

@@ -73,12 +73,18 @@ function showErasures(t: Terminal, found: ErasureView | readonly ErasureView[]):
   return show(t, [head, ...rows], found)
 }
 
-/** `12 batches, 3 files`: what is not nothing. */
+/** `12 batches, 1 file`: what is not nothing. */
 const counted = (of: Readonly<Record<string, number>>): string =>
   Object.entries(of)
     .filter(([, count]) => count > 0)
-    .map(([name, count]) => `${count} ${name.replace('_', ' ')}`)
+    .map(([name, count]) => `${count} ${count === 1 ? singular(name) : name.replace('_', ' ')}`)
     .join(', ')
+
+const singular = (name: string): string =>
+  name
+    .replace('_', ' ')
+    .replace(/batches$/, 'batch')
+    .replace(/s$/, '')
 
 const times = (...at: readonly (number | null)[]): string[] => at.map((seconds) => (seconds === null ? '' : when(seconds)))
 const rightsIn = ({ operator, access }: KeyView): string =>
@@ -104,7 +110,7 @@ export async function listAudit(t: Terminal, office: Office, ask: AuditAsk): Pro
     String(e.status),
     e.operation,
     e.target ?? '',
-    e.key ?? 'nobody known',
+    e.key ?? (e.status === 401 ? 'nobody known' : 'a command'),
     e.project ?? '',
     e.address,
   ])

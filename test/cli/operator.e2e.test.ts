@@ -53,6 +53,26 @@ test.concurrent('beside a running server a key is made, shown once, used, and re
   expectFailure(await night('keys', 'revoke', made.id), 1, 'was revoked before')
 })
 
+test.concurrent('what commands change on the database of a machine is written down like what comes by the API', async () => {
+  await using opened = await open()
+  const { night, json } = opened
+  const team = await json<{ id: string }>('projects', 'create', 'team')
+  const made = await json<Key>('keys', 'create', '--project', 'team')
+  await night('projects', 'weigh', 'team', '3')
+  await night('keys', 'revoke', made.id)
+  expectFailure(await night('keys', 'revoke', made.id), 1, 'was revoked before')
+  const entries = await json<Record<string, unknown>[]>('audit', '--project', 'team')
+  expect(entries.map(({ operation, target }) => [operation, target])).toEqual([
+    ['admin.keys.revoke', made.id],
+    ['admin.projects.change', team.id],
+    ['admin.keys.create', made.id],
+    ['admin.projects.create', team.id],
+  ])
+  expect(entries[0]).toMatchObject({ key: null, status: 200, address: expect.stringMatching(/^local \(.+\)$/) as string })
+  expect((await night('audit')).out).toContain('a command')
+  expect(JSON.stringify(entries)).not.toContain(made.key)
+})
+
 test.concurrent('a key is alone on standard output, so that a script can take it', async () => {
   await using opened = await open()
   const { night, json } = opened
