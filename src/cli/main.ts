@@ -24,7 +24,7 @@ import {
   revokeKey,
 } from './operator.ts'
 import { followResults } from './follow-results.ts'
-import { formats, type Format } from './merge.ts'
+import { formats, type Format } from './merge-formats.ts'
 import { deleteQuota, listQuotas, setQuota } from './quotas.ts'
 import { results } from './results.ts'
 import { retry } from './retry.ts'

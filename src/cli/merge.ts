@@ -3,18 +3,14 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { BatchView, Client } from '../client.ts'
 import type { BatchId } from '../domain/ids.ts'
-import { csvHead, mergedCsv, mergedJson, type Merged } from '../domain/merged.ts'
+import type { Merged } from '../domain/merged.ts'
 import { beginningOf, resultIdPrefix } from '../domain/result.ts'
 import { splitLines } from '../kit/lines.ts'
 import { download } from './download.ts'
 import { Failure } from './failure.ts'
 import { changed, inputLines } from './input-lines.ts'
+import { openTable, type Format, type Write } from './merge-formats.ts'
 import { makeResultIndex, openLines, type ResultIndex } from './result-index.ts'
-
-export const formats = ['jsonl', 'csv'] as const
-export type Format = (typeof formats)[number]
-
-type Write = (bytes: Buffer) => Promise<void>
 
 /** The two files as they were fetched, and where in them each line's result stands. */
 interface Fetched {
@@ -24,7 +20,6 @@ interface Fetched {
 }
 
 const aboveEveryLine = 2 ** 31
-const writtenAtOnce = 1024 * 1024
 
 /**
  * Writes the results in the order of the input, each line with what was asked, joined by custom_id. The files are fetched aside and indexed by the number that the
@@ -80,13 +75,8 @@ async function fetchResults(client: Client, batch: BatchView, folder: string): P
 async function writeMerged(client: Client, batch: BatchView, fetched: Fetched, format: Format, out: Write): Promise<void> {
   using output = openLines(fetched.paths[0])
   using error = openLines(fetched.paths[1])
-  let pieces: Buffer[] = format === 'csv' ? [Buffer.from(csvHead)] : []
-  let waiting = 0
+  const table = await openTable(format, out)
   let merged = 0
-  const flush = async () => {
-    await out(Buffer.concat(pieces))
-    ;[pieces, waiting] = [[], 0]
-  }
   for await (const asked of inputLines(client, batch)) {
     const place = fetched.index.find(asked.number)
     if (!place) continue // NOTE: of a retry, whose input has more lines than it ran
@@ -94,12 +84,9 @@ async function writeMerged(client: Client, batch: BatchView, fetched: Fetched, f
     const found = beginningOf(fetched.prefix, result, 0, result.length)
     if (!found || !result.subarray(found.customIdStart, found.customIdEnd).equals(asked.customId)) throw changed(batch)
     const line: Merged = { ...asked, result, customIdEnd: found.customIdEnd }
-    const piece = format === 'csv' ? Buffer.from(mergedCsv(line)) : mergedJson(line)
-    pieces.push(piece)
-    waiting += piece.length
+    await table.add(line)
     merged++
-    if (waiting >= writtenAtOnce) await flush()
   }
   if (merged !== fetched.index.count) throw changed(batch)
-  await flush()
+  await table.end()
 }

@@ -15,22 +15,47 @@ export const mergedJson = ({ request, result, customIdEnd }: Merged): Buffer =>
 const requestKey = Buffer.from(',"request":')
 const newline = Buffer.from('\n')
 
-export const csvHead = 'custom_id,status,answer,error_code,error_message,request,response\r\n'
+/** A line as columns, by the names that they have in a table. null: there is none, as of a line that has no answer. */
+export interface MergedRow {
+  readonly custom_id: string
+  readonly status: number | null
+  /** What a person would call the answer; '' where it is no text (embeddings): it stands in `response`. */
+  readonly answer: string | null
+  readonly error_code: string | null
+  readonly error_message: string | null
+  /** Bodies as they were sent and answered. */
+  readonly request: string
+  readonly response: string | null
+}
+export const mergedColumns = [
+  'custom_id',
+  'status',
+  'answer',
+  'error_code',
+  'error_message',
+  'request',
+  'response',
+] as const satisfies readonly (keyof MergedRow)[]
 
-export function mergedCsv({ customId, request, result, customIdEnd }: Merged): string {
+export function mergedRow({ customId, request, result, customIdEnd }: Merged): MergedRow {
   const { response, error } = JSON.parse(result.toString()) as Result
   const failure = error ?? failureIn(response?.body)
-  return `${[
-    JSON.parse(customId.toString()) as string,
-    response ? String(response.status_code) : '',
-    response && !failure ? answerIn(response.body) : '',
-    failure?.code ?? '',
-    failure?.message ?? '',
-    request.toString(),
-    response ? bodyOf(result, customIdEnd) : '',
-  ]
-    .map(field)
-    .join(',')}\r\n`
+  return {
+    custom_id: JSON.parse(customId.toString()) as string,
+    status: response ? response.status_code : null,
+    answer: response && !failure ? answerIn(response.body) : null,
+    error_code: failure?.code ?? null,
+    error_message: failure?.message ?? null,
+    request: request.toString(),
+    response: response ? bodyOf(result, customIdEnd) : null,
+  }
+}
+
+export const csvHead = `${mergedColumns.join(',')}\r\n`
+
+export function mergedCsv(merged: Merged): string {
+  const row = mergedRow(merged)
+  return `${mergedColumns.map((name) => field(String(row[name] ?? ''))).join(',')}\r\n`
 }
 
 interface Result {
@@ -47,7 +72,6 @@ function bodyOf(result: Buffer, customIdEnd: number): string {
   return rest.slice(head.length, -'},"error":null}'.length)
 }
 
-/** What a person would call the answer; '' where it is no text (embeddings): it stands in the last column. */
 function answerIn(body: unknown): string {
   const [choice] = listIn(body, 'choices')
   const text =

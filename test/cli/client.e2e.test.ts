@@ -6,6 +6,7 @@ import { followToEnd, poll } from '../conformance/follow.ts'
 import { line, linesOf, model, times } from '../conformance/lines.ts'
 import { parseResults } from '../conformance/results.ts'
 import { call, create, getBatch, getContent, upload, type Batch } from '../conformance/wire.ts'
+import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet'
 import { expectFailure, openFolder, run, serve, start } from './program.ts'
 
 const simulated: Partial<SimulateOptions> = { models: [model], firstTokenMs: 0, tokenMs: 0 }
@@ -172,7 +173,7 @@ test('retry makes a batch of the lines that failed, or of some of them', async (
   expectFailure(await night('retry', failed.id, '--status', 'bad'), 2, 'It is an HTTP status')
 })
 
-test('merged results are one file in the order of the input, each line with its request, as JSONL or CSV', async () => {
+test('merged results are one file in the order of the input, each line with its request, as JSONL, CSV or Parquet', async () => {
   const lines = linesOf([...times(150), '[[400]]', ...times(150)])
   const blank = lines.text.replace('\n', '\r\n\r\n')
   const batch = await endedBatch(blank)
@@ -198,6 +199,12 @@ test('merged results are one file in the order of the input, each line with its 
     expect.stringMatching(/^line-0,200,/),
   ])
   expect(csv.out.trimEnd().split('\r\n')).toHaveLength(302)
+  const parquet = await night('results', batch.id, '--merged', '--format', 'parquet')
+  expect([parquet.code, parquet.out, parquet.err]).toEqual([3, `${batch.id}_merged.parquet\n`, ''])
+  const file = await asyncBufferFromFile(folder.in(`${batch.id}_merged.parquet`))
+  const table = await parquetReadObjects({ file, columns: ['custom_id', 'status'] })
+  expect(table.map(({ custom_id }) => custom_id as string)).toEqual(lines.customIds)
+  expect(table.findIndex(({ status }) => status === 400)).toBe(150)
   expect((await readdir(folder.path)).filter((name) => name.startsWith('.nightshift-merge'))).toEqual([])
 })
 
