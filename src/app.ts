@@ -17,7 +17,7 @@ import type { BackendStatus } from './dispatch/feed.ts'
 import { makeTransport } from './dispatch/http/transport.ts'
 import { offeredEndpoints } from './domain/endpoints.ts'
 import type { RateLimits } from './domain/rate.ts'
-import { dispatchSettings, fetchRules, makeDryRun, openEngine, runEngine, type Outside } from './engine.ts'
+import { dispatchSettings, fetchRules, inlinesImages, makeDryRun, openEngine, runEngine, type Outside } from './engine.ts'
 import { systemClock } from './kit/clock.ts'
 import { createBatches } from './store/create-batches.ts'
 import type { Db } from './store/db.ts'
@@ -74,6 +74,7 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
         auditMs: settings.auditKeep,
         maxFileBytes: settings.maxFileBytes,
         idleMs: settings.idleTimeout,
+        inlinesImages: inlinesImages(settings),
         endpoints: offeredEndpoints(settings.backends.map((b) => b.endpoints)),
         windows: settings.windows,
         fileMs: settings.fileExpiry,

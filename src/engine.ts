@@ -105,6 +105,7 @@ export async function openEngine(
     clock,
     random: Math.random,
     events,
+    inlinesImages: inlinesImages(settings),
     openAddress: makeOpenAddress({ db, files, openBucket, clock, ...fetchSettings(settings) }),
   })
   dispatcher.onModels((url, models) => {
@@ -212,6 +213,8 @@ export function fetchRules(s: Settings): FetchRules {
   const hosts = (texts: readonly string[]) => texts.map(parseHostPattern).filter((pattern) => pattern !== null)
   return { allowHosts: hosts(s.fetchAllow), denyHosts: hosts(s.fetchDeny), allowPorts: s.fetchPorts.map(Number) }
 }
+
+export const inlinesImages = ({ fetchImages }: Settings): boolean => fetchImages === 'inline'
 
 const fetchSettings = (s: Settings): Pick<LineContentParts, 'rules' | 'limits'> => ({
   rules: fetchRules(s),

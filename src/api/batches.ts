@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Caller } from '../auth/caller.ts'
 import { isAddress, locate } from '../domain/address.ts'
 import { windowMs } from '../domain/batch.ts'
-import { isAudio } from '../domain/endpoints.ts'
+import { readsForLines } from '../domain/endpoints.ts'
 import { badAddress, cannotCancel, invalidValue, noSuchAfter, noSuchBatch } from '../domain/errors.ts'
 import { isUuid, parseBatchId, type BatchId } from '../domain/ids.ts'
 import { inputNeeds } from '../domain/rights.ts'
@@ -50,7 +50,13 @@ export function batchRoutes(app: FastifyInstance, parts: ApiParts): void {
     async (request, reply) => {
       const { caller, body } = request
       checkCreate(parts, body)
-      checkRights(request, inputNeeds({ isObject: isAddress(body.input_file_id), isAudio: isAudio(body.endpoint) }))
+      checkRights(
+        request,
+        inputNeeds({
+          isObject: isAddress(body.input_file_id),
+          readsForLines: readsForLines(body.endpoint, parts.limits.inlinesImages),
+        }),
+      )
       await checkInput(parts, caller, body.input_file_id)
       if (request.query.dry_run === 'true') return dryRunOf(request)
       return tellCreated(parts, caller, await createOnce(parts, request, reply))

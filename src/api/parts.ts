@@ -51,6 +51,8 @@ export interface ApiLimits {
   readonly maxFileBytes: number
   /** How long the sender of an upload, or the reader of a download, may stand still. */
   readonly idleMs: number
+  /** Images that lines name are read by the server, as the project may. */
+  readonly inlinesImages: boolean
   /** The urls of endpoints that a batch may name. */
   readonly endpoints: readonly string[]
   /** Completion windows that may be asked for. */

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { isAddress } from '../domain/address.ts'
 import { isTerminal, type Batch } from '../domain/batch.ts'
-import { isAudio } from '../domain/endpoints.ts'
+import { readsForLines } from '../domain/endpoints.ts'
 import { cannotRetry, noSuchBatch } from '../domain/errors.ts'
 import { isFileId, parseBatchId, type ProjectId } from '../domain/ids.ts'
 import { inputNeeds } from '../domain/rights.ts'
@@ -29,7 +29,13 @@ export function retryRoutes(app: FastifyInstance, parts: ApiParts): void {
       const failed = await findBatch(db, projectId, parseBatchId(request.params.id))
       if (!failed) throw noSuchBatch(request.params.id)
       checkOffered(parts, failed)
-      checkRights(request, inputNeeds({ isObject: isAddress(failed.input), isAudio: isAudio(failed.endpoint) }))
+      checkRights(
+        request,
+        inputNeeds({
+          isObject: isAddress(failed.input),
+          readsForLines: readsForLines(failed.endpoint, parts.limits.inlinesImages),
+        }),
+      )
       const { codes, statuses, idempotency_key: key } = request.body ?? {}
       const created = await makeOnce(parts, request, reply, key ?? null, {
         endpoint: failed.endpoint,

@@ -45,7 +45,16 @@ async function open(openDb: OpenDb) {
   await insertProject(real, { id: projectId, name: 'p', isDefault: true, createdAt: 1 })
   const { secret } = await createKey(real, { id: 'k', projectId, name: 'k', createdAt: 1, randomBytes })
   const prices = { currency: 'eur', percent: 50, prices: [] }
-  const limits = { rates: {}, auditMs: 0, maxFileBytes: 1000, idleMs: 10_000, endpoints: [], windows: ['24h'], fileMs: 1e9 }
+  const limits = {
+    rates: {},
+    auditMs: 0,
+    inlinesImages: false,
+    maxFileBytes: 1000,
+    idleMs: 10_000,
+    endpoints: [],
+    windows: ['24h'],
+    fileMs: 1e9,
+  }
   const newUuid = () => randomUUID()
   const api = await makeApi({ db, files, scratch, clock, events, metrics, randomBytes, newUuid, serving: { tls: null, maxConnections: 100, headerMs: 1000, proxies: [] }, createTogether: gather(db, createBatches, 10), version: '0', readiness: async () => [], limits, prices, folder: home, webhooks: null, dryRun: async () => ({ kind: 'refused', errors: [] }) }) // prettier-ignore
   onTestFinished(async () => {

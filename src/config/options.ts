@@ -104,9 +104,15 @@ export const options = {
   firstByteTimeout: time('timeouts.firstByte', 600 * s, 'Time until an answer begins'),
   answerTimeout: time('timeouts.answer', 1800 * s, 'Time until an answer is whole'),
   idleTimeout: time('timeouts.idle', 120 * s, 'Time that an upload or a download may stand still'),
-  fetchBytes: bytes('fetch.bytes', 100_000_000, 'Bytes of audio that a line may name'),
-  fetchTimeout: time('fetch.timeout', 120 * s, 'Time that audio may keep its reader waiting, in all'),
-  fetchStall: time('fetch.stall', 15 * s, 'Time that audio may keep its reader waiting at once'),
+  fetchImages: text(
+    'fetch.images',
+    'pass',
+    'What becomes of images that lines name by address: it is passed on as it is, or the server fetches them and puts them into the body',
+    ['pass', 'inline'],
+  ),
+  fetchBytes: bytes('fetch.bytes', 100_000_000, 'Bytes of audio, or of an image, that a line may name'),
+  fetchTimeout: time('fetch.timeout', 120 * s, 'Time that audio or an image may keep its reader waiting, in all'),
+  fetchStall: time('fetch.stall', 15 * s, 'Time that audio or an image may keep its reader waiting at once'),
   fetchAllow: list(
     'fetch.allow',
     [],

@@ -38,6 +38,8 @@ export interface DispatcherParts {
   readonly events: Pick<Events, 'attempted' | 'audioHeard' | 'backendShut' | 'backendOpen'>
   /** Opens what lines of audio name; by default nothing but `data:` addresses. */
   readonly openAddress?: OpenAddress
+  /** Images that lines name are put into their bodies. */
+  readonly inlinesImages?: boolean
   /** The outer edge; by default HTTP. */
   readonly transport?: Transport
   /** How limits move. */
@@ -59,6 +61,7 @@ export function makeDispatcher({
   random,
   events,
   openAddress = dataOnly,
+  inlinesImages = false,
   transport = makeTransport(settings, clock),
   adapt = follow,
 }: DispatcherParts): Dispatcher {
@@ -76,7 +79,7 @@ export function makeDispatcher({
   const sender = makeSender({
     schedule,
     now,
-    bodyOf: sentBody(openAddress),
+    bodyOf: sentBody(openAddress, inlinesImages),
     stopping: () => stopping,
     held: (flight) => wait(flight, heldMs),
   })

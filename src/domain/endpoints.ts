@@ -13,6 +13,8 @@ export interface Endpoint {
   readonly title: string
   /** Bodies go out as forms, with the audio that they name, and what they use is counted in seconds if an answer tells no tokens. */
   readonly audio?: boolean
+  /** Bodies may show images, by address or as they are. */
+  readonly images?: boolean
   /** Fields that bound how long an answer may be, in tokens; without them answers have none. */
   readonly outputLimits?: readonly string[]
   /** What a batch cannot honour, and why: a field that is false or null asks for nothing. */
@@ -25,6 +27,7 @@ export const endpoints: readonly Endpoint[] = [
     required: [['messages']],
     always: true,
     title: 'Chat Completions',
+    images: true,
     outputLimits: ['max_completion_tokens', 'max_tokens'],
   },
   {
@@ -32,6 +35,7 @@ export const endpoints: readonly Endpoint[] = [
     required: [['input', 'prompt']],
     always: true,
     title: 'Responses',
+    images: true,
     outputLimits: ['max_output_tokens'],
     cannot: [
       ['background', 'each request of a batch is waited for. Leave it out'],
@@ -63,5 +67,11 @@ export const offeredEndpoints = (backends: readonly (readonly string[] | null)[]
 
 const audioUrls = new Set(endpoints.filter(({ audio }) => audio).map(({ url }) => url))
 export const isAudio = (url: string): boolean => audioUrls.has(url)
+
+const imageUrls = new Set(endpoints.filter(({ images }) => images).map(({ url }) => url))
+export const mayShow = (url: string): boolean => imageUrls.has(url)
+
+/** Are files and objects read for its lines, beside the input? */
+export const readsForLines = (url: string, inlinesImages: boolean): boolean => isAudio(url) || (inlinesImages && mayShow(url))
 
 export const endpointOf = (url: string): Endpoint | undefined => endpoints.find((e) => e.url === url)

@@ -9,6 +9,7 @@ export type FetchCode =
   | 'url_too_large'
   | 'url_timeout'
   | 'url_too_many_redirects'
+  | 'url_not_an_image'
 
 /** NOTE: messages name scheme, host and port and never more: path and query may be a secret (a pre-signed address), and where a name leads is nobody's business. */
 export class FetchError extends Error {
@@ -76,4 +77,9 @@ export const tooManyRedirects = (what: string, max: number) =>
   new FetchError(
     'url_too_many_redirects',
     `${what} redirects more than ${max} times. Give the address at which the redirects end.`,
+  )
+export const notAnImage = () =>
+  new FetchError(
+    'url_not_an_image',
+    'What lies at the address of an image is none: neither its first bytes nor its content-type say so. Give a PNG, JPEG, GIF, WebP or AVIF.',
   )

@@ -99,7 +99,7 @@ function grown(full: Uint8Array): Uint8Array {
   return more
 }
 
-function skipSpace(bytes: Uint8Array, start: number, end: number): number {
+export function skipSpace(bytes: Uint8Array, start: number, end: number): number {
   let at = start
   for (; at < end; at++) {
     const c = bytes[at]
@@ -112,7 +112,7 @@ function skipSpace(bytes: Uint8Array, start: number, end: number): number {
 const plain = Uint8Array.from({ length: 256 }, (_, c) => (c === quote || c === backslash || c < 0x20 ? 0 : 1))
 
 /** Past the closing quote, or -1. */
-function skipString(bytes: Uint8Array, start: number, end: number): number {
+export function skipString(bytes: Uint8Array, start: number, end: number): number {
   const near = Math.min(end, start + nearBytes)
   let at = start + 1
   for (; at < near; at++) {

@@ -18,7 +18,7 @@ test('an operator administers, and reads nothing; unknown names give nothing', (
 })
 
 test('a batch of objects needs the model right and the storage rights, and nothing less', () => {
-  const needs = [...operations['batches.create'], ...inputNeeds({ isObject: true, isAudio: false })]
+  const needs = [...operations['batches.create'], ...inputNeeds({ isObject: true, readsForLines: false })]
   const has = (...names: string[]) => missingRight(rightsOf(names), needs)
   expect(has('GenerativeApisModelAccess', 'ObjectStorageObjectsRead', 'ObjectStorageObjectsWrite')).toBeNull()
   expect(has('GenerativeApisFullAccess', 'ObjectStorageObjectsRead')).toBe('objects:write')
@@ -28,6 +28,6 @@ test('a batch of objects needs the model right and the storage rights, and nothi
 })
 
 test('lines of audio name files and objects: who lets them be read must be allowed to', () => {
-  expect(inputNeeds({ isObject: false, isAudio: true }).toSorted()).toEqual(['files:read', 'objects:read'])
-  expect(inputNeeds({ isObject: false, isAudio: false })).toEqual(['files:read'])
+  expect(inputNeeds({ isObject: false, readsForLines: true }).toSorted()).toEqual(['files:read', 'objects:read'])
+  expect(inputNeeds({ isObject: false, readsForLines: false })).toEqual(['files:read'])
 })

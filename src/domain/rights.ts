@@ -86,10 +86,10 @@ export const operations = {
 } as const satisfies Record<string, readonly Right[]>
 export type Operation = keyof typeof operations
 
-/** What a batch is made from: its input is read, and objects are written beside an object; lines of audio name files and objects that are read for them. */
-export function inputNeeds({ isObject, isAudio }: { isObject: boolean; isAudio: boolean }): readonly Right[] {
+/** What a batch is made from: its input is read, and objects are written beside an object; lines of audio, and of images where they are inlined, name files and objects that are read for them. */
+export function inputNeeds({ isObject, readsForLines }: { isObject: boolean; readsForLines: boolean }): readonly Right[] {
   const ofInput: readonly Right[] = isObject ? ['objects:read', 'objects:write'] : ['files:read']
-  return isAudio ? [...new Set<Right>([...ofInput, 'files:read', 'objects:read'])] : ofInput
+  return readsForLines ? [...new Set<Right>([...ofInput, 'files:read', 'objects:read'])] : ofInput
 }
 
 /** An object, the results of a batch in a file, or what was uploaded. */

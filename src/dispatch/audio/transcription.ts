@@ -10,7 +10,7 @@ import { multipartFrame } from '../../domain/multipart.ts'
 import type { Answered } from '../../domain/outcome.ts'
 import type { Content, OpenAddress } from '../fetch/content.ts'
 import type { OpenUpload, Upload } from '../http/upload.ts'
-import { readAhead } from './read-ahead.ts'
+import { readAhead } from '../read-ahead.ts'
 import { openTap, type Tap } from './tap.ts'
 import { textAsJson } from './text-answer.ts'
 

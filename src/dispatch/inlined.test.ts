@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest'
+import { invalidAddress } from '../domain/fetch-error.ts'
+import { imagesIn } from '../domain/images.ts'
+import type { Content, OpenAddress } from './fetch/content.ts'
+import { inlined } from './inlined.ts'
+
+const png = (bytes: number) => Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.alloc(bytes, 7)])
+const never = new AbortController().signal
+const bodyOf = (...urls: string[]) =>
+  Buffer.from(
+    JSON.stringify({ model: 'ü', messages: [{ content: urls.map((url) => ({ image_url: { url, detail: 'low' } })) }], n: 1 }),
+  )
+
+/** Addresses and what lies there, in pieces of so many bytes; which were opened, and which let go. */
+function web(files: Readonly<Record<string, Buffer>>, pieceBytes: number, more: Partial<Content> = {}) {
+  const seen = { opened: [] as string[], closed: 0 }
+  const open: OpenAddress = async (address, project) => {
+    seen.opened.push(`${project} ${address}`)
+    const bytes = files[address]
+    if (!bytes) throw invalidAddress('it is not there')
+    async function* pieces() {
+      try {
+        for (let at = 0; at < (bytes?.length ?? 0); at += pieceBytes) yield bytes!.subarray(at, at + pieceBytes)
+      } finally {
+        seen.closed++
+      }
+    }
+    return { bytes: pieces(), contentType: null, name: null, size: bytes.length, ...more }
+  }
+  return { open, seen }
+}
+async function sent(body: Buffer, open: OpenAddress) {
+  const upload = await inlined(body, imagesIn(body), 'p1', open).open(never)
+  const chunks: Uint8Array[] = []
+  for await (const chunk of upload.bytes) chunks.push(Buffer.from(chunk))
+  return { text: Buffer.concat(chunks).toString(), length: upload.length, type: upload.contentType }
+}
+
+test.each([1, 2, 3, 4, 7, 1000])(
+  'in pieces of %d bytes an image is in the body what it was, and no other byte is another',
+  async (piece) => {
+    for (const size of [0, 1, 2, 3, 50]) {
+      const body = bodyOf('https://example.com/a')
+      const image = png(size)
+      const { text, length, type } = await sent(body, web({ 'https://example.com/a': image }, piece).open)
+      const url = `data:image/png;base64,${image.toString('base64')}`
+      expect(text).toBe(body.toString().replace('https://example.com/a', url))
+      expect([length, type]).toEqual([Buffer.byteLength(text), 'application/json'])
+    }
+  },
+)
+
+test('several images go one after the other, and none is opened before its turn', async () => {
+  const files = { 's3://b/1': png(9000), 's3://b/2': png(1), 's3://b/3': png(4) }
+  const { open, seen } = web(files, 100)
+  const body = bodyOf('s3://b/1', 'data:image/png;base64,AA==', 's3://b/2', 's3://b/3')
+  const upload = await inlined(body, imagesIn(body), 'p1', open).open(never)
+  expect([seen.opened, upload.length]).toEqual([['p1 s3://b/1'], null])
+  const { text } = await sent(body, open)
+  const urls = (JSON.parse(text) as { messages: [{ content: { image_url: { url: string } }[] }] }).messages[0].content
+  expect(urls.map(({ image_url: { url } }) => Buffer.from(url.split(',')[1] ?? '', 'base64').length)).toEqual([9008, 1, 9, 12])
+})
+
+test('of one whose size nobody told the length is known only where it is small', async () => {
+  const of = (size: number, piece: number) => web({ 'https://example.com/a': png(size) }, piece, { size: null })
+  expect((await sent(bodyOf('https://example.com/a'), of(2, 5).open)).length).not.toBeNull()
+  expect((await sent(bodyOf('https://example.com/a'), of(2000, 100).open)).length).toBeNull()
+})
+
+test('what is not there, or is no image, is told before anything is sent, or breaks off what is', async () => {
+  const { open } = web({ 'https://example.com/a': png(3), 'https://example.com/page': Buffer.from('<html></html>') }, 5)
+  await expect(sent(bodyOf('https://example.com/none'), open)).rejects.toMatchObject({ code: 'url_invalid' })
+  await expect(sent(bodyOf('https://example.com/page'), open)).rejects.toMatchObject({ code: 'url_not_an_image' })
+  await expect(sent(bodyOf('https://example.com/a', 'https://example.com/page'), open)).rejects.toMatchObject({
+    code: 'url_not_an_image',
+  })
+  const told = web({ 'https://example.com/a': Buffer.from('<svg/>') }, 5, { contentType: 'image/svg+xml' })
+  expect((await sent(bodyOf('https://example.com/a'), told.open)).text).toContain('data:image/svg+xml;base64,PHN2Zy8+"')
+})

@@ -1,0 +1,79 @@
+/** Images that a body names by address, and how they stand in it instead: for backends that cannot reach what the caller can. */
+import { isAddress } from './address.ts'
+import { isFileId } from './ids.ts'
+import { memberAt, memberNames } from './json-member.ts'
+import { skipSpace, skipString } from './json-scan.ts'
+
+/** Where the JSON text of an address stands in a body, quotes included. */
+export interface ImagePlace {
+  readonly start: number
+  readonly end: number
+  readonly address: string
+}
+
+const [quote, colon, openObject, closeObject, openArray, closeArray] = [0x22, 0x3a, 0x7b, 0x7d, 0x5b, 0x5d]
+const talk = memberNames(['messages', 'input'])
+const image = memberNames(['image_url'])
+const address = memberNames(['url'])
+
+/**
+ * In the order of the body. What counts is within `messages` (chat) or `input` (responses): an `image_url` that is text, or an object with `url`. `data:` addresses and
+ * whatever else is no address that the server could open stay. The body is a JSON object: the plan has checked it.
+ */
+export function imagesIn(body: Buffer): ImagePlace[] {
+  const found: ImagePlace[] = []
+  if (!body.includes('image_url') && !body.includes('\\u')) return found
+  let depth = 0
+  let talks = false
+  let imageDepth = -1
+  const note = (start: number): number => {
+    const end = skipString(body, start, body.length)
+    const text = JSON.parse(body.toString('utf8', start, end)) as string
+    if (isOpened(text)) found.push({ start, end, address: text })
+    return end
+  }
+  for (let at = 0; at < body.length;) {
+    const c = body[at]
+    if (c !== quote) {
+      if (c === openObject || c === openArray) depth++
+      else if (c === closeObject || c === closeArray) {
+        if (depth === imageDepth) imageDepth = -1
+        depth--
+      }
+      at++
+      continue
+    }
+    const end = skipString(body, at, body.length)
+    const after = skipSpace(body, end, body.length)
+    if (body[after] !== colon) {
+      at = end
+      continue
+    }
+    const value = skipSpace(body, after + 1, body.length)
+    if (depth === 1) talks = memberAt(talk, body, at, end) >= 0
+    const isImage = talks && memberAt(image, body, at, end) >= 0
+    if (isImage && body[value] === openObject) imageDepth = depth + 1
+    const isNamed = isImage || (depth === imageDepth && memberAt(address, body, at, end) >= 0)
+    at = isNamed && body[value] === quote ? note(value) : value
+  }
+  return found
+}
+
+const isOpened = (text: string): boolean => isAddress(text) || isFileId(text)
+
+/** The first bytes of a file tell its kind. */
+export const imageKindBytes = 12
+
+/** The media type of an image: by its first bytes, else what somebody said of it; null: it is none. */
+export function imageType(head: Buffer, told: string | null): string | null {
+  const [four, next, last] = [0, 4, 8].map((at) => head.toString('latin1', at, at + 4))
+  if (head.toString('latin1', 0, 8) === '\u0089PNG\r\n\u001a\n') return 'image/png'
+  if (head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff) return 'image/jpeg'
+  if (four === 'GIF8') return 'image/gif'
+  if (four === 'RIFF' && last === 'WEBP') return 'image/webp'
+  if (next === 'ftyp' && last === 'avif') return 'image/avif'
+  return /^image\/[\w.+-]+$/.exec(told?.split(';')[0]?.trim().toLowerCase() ?? '')?.[0] ?? null
+}
+
+/** How long `bytes` bytes are in base64. */
+export const base64Length = (bytes: number): number => 4 * Math.ceil(bytes / 3)
