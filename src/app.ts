@@ -17,11 +17,14 @@ import type { BackendStatus } from './dispatch/feed.ts'
 import { makeTransport } from './dispatch/http/transport.ts'
 import { offeredEndpoints } from './domain/endpoints.ts'
 import type { RateLimits } from './domain/rate.ts'
+import { secretMadeAt } from './domain/webhook.ts'
 import { dispatchSettings, fetchRules, inlinesImages, makeDryRun, openEngine, runEngine, type Outside } from './engine.ts'
 import { systemClock } from './kit/clock.ts'
+import { keyRotatedAt } from './kit/signing-key.ts'
 import { createBatches } from './store/create-batches.ts'
 import type { Db } from './store/db.ts'
 import { gather } from './store/gather.ts'
+import { listAllWebhooks } from './store/webhooks.ts'
 import { listTroubles } from './store/walks.ts'
 import { makeWorkers } from './workers.ts'
 
@@ -81,9 +84,9 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
       },
       prices: { currency: settings.currency.toLowerCase(), percent: settings.batchPercent, prices: settings.prices },
       webhooks:
-        settings.signingKey === null && settings.database !== ''
+        settings.signingKeys.length === 0 && settings.database !== ''
           ? null
-          : { rules: fetchRules(settings), signingKey: parts.webhooks.signingKey },
+          : { rules: fetchRules(settings), signingKeys: parts.webhooks.signingKeys },
       dryRun: makeDryRun(parts),
       readiness: () => readiness(db, backends(), settings),
       ...(settings.issuers.length > 0 && { subjectOf: makeSubjects(settings.issuers, { db, clock, newUuid, fetch }) }),
@@ -179,6 +182,13 @@ async function closeApi(api: FastifyInstance): Promise<void> {
   }
 }
 
+/** Ids of webhooks whose secrets were made with the signing key before the newest; null: there is no such key. */
+export async function oldSecrets(db: Db, folder: string): Promise<string[] | null> {
+  const rotatedAt = await keyRotatedAt(folder)
+  if (rotatedAt === null) return null
+  return (await listAllWebhooks(db)).filter((webhook) => secretMadeAt(webhook) < rotatedAt).map(({ id }) => id)
+}
+
 /** What keeps batches waiting, for `doctor`. */
 export const troubles = (db: Db) => listTroubles(db, 100)
 
@@ -209,4 +219,5 @@ export {
 export { simulateDefaults, simulateHelp, type SimulateOptions } from './dispatch/simulate/options.ts'
 export { startSimulator } from './dispatch/simulate/simulator.ts'
 export { checkGrants, openStore } from './engine.ts'
+export { retireSigningKey, rotateSigningKey } from './kit/signing-key.ts'
 export { systemClock } from './kit/clock.ts'

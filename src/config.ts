@@ -19,8 +19,8 @@ export interface Settings extends Values {
   readonly buckets: readonly BucketEntry[]
   readonly prices: readonly Price[]
   readonly issuers: readonly Issuer[]
-  /** What secrets that the server gives out are made from; null: a file of the data folder has it. */
-  readonly signingKey: string | null
+  /** What secrets that the server gives out are made from, the newest first; none: a file of the data folder has it. */
+  readonly signingKeys: readonly string[]
   /** null: `blobs` is a folder. */
   readonly blobsAccess: S3Access | null
 }
@@ -59,7 +59,7 @@ export function loadSettings({ config, backend = [], flags }: Given, env: Env): 
   const settings: Settings = {
     ...(values as unknown as Values),
     ...blobs,
-    signingKey: signingKeyIn(env),
+    signingKeys: signingKeysIn(env),
     backends: fromFlags.length > 0 ? fromFlags : fromEnv.length > 0 ? fromEnv : fromFile,
     prices: file.prices.map((entry) => parsePriceEntry(entry, `${path}: prices`)),
     issuers: file.issuers.map((entry) => parseIssuer(entry, `${path}: issuers`)),
@@ -69,15 +69,21 @@ export function loadSettings({ config, backend = [], flags }: Given, env: Env): 
   return settings
 }
 
-const signingKeyVariable = 'NIGHTSHIFT_SIGNING_KEY'
+const signingKeyVariables = ['NIGHTSHIFT_SIGNING_KEY', 'NIGHTSHIFT_OLD_SIGNING_KEY'] as const
 
-function signingKeyIn(env: Env): string | null {
-  const key = env[signingKeyVariable]
-  if (key !== undefined && key.length < 32)
-    throw new SettingsError(
-      `${signingKeyVariable} is too short: give at least 32 characters of chance, as "openssl rand -base64 32" makes.`,
-    )
-  return key ?? null
+/** The old one is that of before a change: what it has made is still good while it is given. */
+function signingKeysIn(env: Env): readonly string[] {
+  const keys: string[] = []
+  for (const name of signingKeyVariables) {
+    const key = env[name]
+    if (key === undefined || key === '') continue
+    if (key.length < 32)
+      throw new SettingsError(`${name} is too short: give at least 32 characters of chance, as "openssl rand -base64 32" makes.`)
+    keys.push(key)
+  }
+  if (keys.length === 1 && !env.NIGHTSHIFT_SIGNING_KEY)
+    throw new SettingsError('NIGHTSHIFT_OLD_SIGNING_KEY is the key before NIGHTSHIFT_SIGNING_KEY, which is not set.')
+  return keys
 }
 
 /** A place that the file describes field by field gives way to another one of a flag or variable; how it is reached serves that too. */

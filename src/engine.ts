@@ -19,7 +19,7 @@ import { systemClock, type Clock } from './kit/clock.ts'
 import type { Log } from './kit/log.ts'
 import { makeMetrics, type Metrics } from './kit/metrics.ts'
 import { pinoLog, type LogLevel } from './kit/pino-log.ts'
-import { openSigningKey } from './kit/signing-key.ts'
+import { openSigningKeys } from './kit/signing-key.ts'
 import { listGrants } from './store/buckets.ts'
 import type { Channel, Db } from './store/db.ts'
 import { FolderUnusable, holdFolder, type FolderHold } from './store/lock.ts'
@@ -150,7 +150,7 @@ export async function openEngine(
     webhooks: {
       post: (address, sent, signal) => postGuarded(address, sent, { rules, limits: webhookLimits, signal, clock }),
       tryMs: webhookLimits.connectMs + webhookLimits.totalMs,
-      signingKey: openSigningKey({ folder, given: settings.signingKey }),
+      signingKeys: openSigningKeys({ folder, given: settings.signingKeys }),
     },
   }
   return {

@@ -66,6 +66,7 @@ test('every variable that they name is read', () => {
     'NIGHTSHIFT_BACKEND',
     'NIGHTSHIFT_BACKEND_KEY',
     'NIGHTSHIFT_SIGNING_KEY',
+    'NIGHTSHIFT_OLD_SIGNING_KEY',
   ])
   for (const test of files('test', /\.ts$/).concat(files('src', /\.test\.ts$/)))
     for (const [name] of read(test).matchAll(/NIGHTSHIFT_[A-Z0-9_]+/g)) known.add(name)

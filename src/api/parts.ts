@@ -8,6 +8,7 @@ import type { PriceList } from '../domain/price.ts'
 import type { Events } from '../events.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Metrics } from '../kit/metrics.ts'
+import type { SigningKeys } from '../kit/signing-key.ts'
 import type { CreateAnswer, CreateAsk } from '../store/create-batches.ts'
 import type { Db } from '../store/db.ts'
 import type { KnownQuotas } from './known-quotas.ts'
@@ -37,7 +38,7 @@ export interface ApiParts {
   readonly prices: PriceList
   readonly quotas: KnownQuotas
   /** null: this server has no signing key that all its processes know. */
-  readonly webhooks: { readonly rules: FetchRules; readonly signingKey: () => Promise<Uint8Array> } | null
+  readonly webhooks: { readonly rules: FetchRules; readonly signingKeys: () => Promise<SigningKeys> } | null
   readonly version: string
   /** The data folder, where each project gets a bucket folder of its own. */
   readonly folder: string

@@ -44,7 +44,8 @@ export function webhookRoutes(app: FastifyInstance, parts: ApiParts): void {
 
   async function withSecret(one: Webhook) {
     if (!webhooks) throw noSigningKey()
-    return { ...webhookWire(one), secret: secretOf(await webhooks.signingKey(), one.id, one.secretNumber) }
+    const [newest] = await webhooks.signingKeys()
+    return { ...webhookWire(one), secret: secretOf(newest, one.id, one.secretNumber) }
   }
 
   app.get(

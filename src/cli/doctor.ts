@@ -1,6 +1,6 @@
 import { access, constants, mkdir, stat, statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { askBackends, askIssuers, openStore, showBuckets, troubles, checkGrants } from '../app.ts'
+import { askBackends, askIssuers, oldSecrets, openStore, showBuckets, troubles, checkGrants } from '../app.ts'
 import type { Settings } from '../config.ts'
 import { exit, type Exit } from './failure.ts'
 import type { Terminal } from './terminal.ts'
@@ -82,7 +82,12 @@ async function checkStore(settings: Settings): Promise<Finding[]> {
         ok: false,
         says: `${w.trouble} (since ${new Date(w.since).toISOString()})`,
       }))
-      return [{ what: 'database', ok: true, says: whereIs(settings) }, ...buckets, ...waiting]
+      return [
+        { what: 'database', ok: true, says: whereIs(settings) },
+        ...(await checkSigningKey(db, settings)),
+        ...buckets,
+        ...waiting,
+      ]
     } finally {
       await db[Symbol.asyncDispose]()
     }
@@ -102,6 +107,17 @@ async function checkBackends(settings: Settings): Promise<Finding[]> {
         ? `has ${told.models.join(', ') || 'no models'}`
         : `${told.trouble}: check that it runs, its address and its key`,
   }))
+}
+
+/** An old signing key that nothing needs any more should go. */
+async function checkSigningKey(db: Awaited<ReturnType<typeof openStore>>, { data }: Settings): Promise<Finding[]> {
+  const old = await oldSecrets(db, resolve(data))
+  if (old === null) return []
+  const says =
+    old.length === 0
+      ? 'no webhook needs the old one any more: nightshift signing-key retire'
+      : `${old.length} webhooks have secrets of the old one: ${old.join(', ')}`
+  return [{ what: 'signing key', ok: true, says }]
 }
 
 const checkIssuers = async (settings: Settings): Promise<Finding[]> =>

@@ -39,6 +39,7 @@ import { simulate } from './simulate.ts'
 import { coloured, describeBatch, openTerminal, table, when, type Terminal } from './terminal.ts'
 import { usage, usageFormats } from './usage.ts'
 import { watch } from './watch.ts'
+import { retireKey, rotateKey } from './signing-key.ts'
 import { deleteWebhook, enableWebhook, listWebhooks, showDeliveries, showSecret } from './webhooks.ts'
 import { worker } from './worker.ts'
 
@@ -332,6 +333,13 @@ ofWebhooks('deliveries <id>', 'what was sent, newest first')
 ofWebhooks('replay <id> <event>', 'send an event again').action(
   act(async (t, f, [id = '', event = '']) => showDeliveries(t, [await client(f).replay(id, event)])),
 )
+const signingKey = group('signing-key', 'what secrets of webhooks are made from')
+sub(signingKey, 'rotate', 'a new key; secrets that were made with the one before stay good until it is retired').action(
+  act((t, f) => rotateKey(t, settingsOf(f, env))),
+)
+sub(signingKey, 'retire', 'what the key before has made is good no longer')
+  .option('--yes', 'also where webhooks still have secrets of it')
+  .action(act((t, f) => retireKey(t, settingsOf(f, env), f.yes === true)))
 const backends = group('backends', 'the inference servers')
 withSettings(
   backends.command('list').description('ask each of the settings for its models').option('--json', 'one JSON document'),

@@ -35,9 +35,9 @@ test('a secret is the same whenever it is made, and another for each webhook, nu
 test('after a rotation both secrets sign, until the old one is over', () => {
   const turned = { ...webhook, secretNumber: 2, oldUntil: 1000 }
   const [one, two] = [secretOf(key, 'wh_1', 1), secretOf(key, 'wh_1', 2)]
-  expect(secretsAt(key, webhook, 0)).toEqual([one])
-  expect(secretsAt(key, turned, 999)).toEqual([two, one])
-  expect(secretsAt(key, turned, 1000)).toEqual([two])
+  expect(secretsAt([key], webhook, 0)).toEqual([one])
+  expect(secretsAt([key], turned, 999)).toEqual([two, one])
+  expect(secretsAt([key], turned, 1000)).toEqual([two])
   expect(signedHeaders('i', 'b', [two, one], 0)['webhook-signature']?.split(' ')).toHaveLength(2)
 })
 

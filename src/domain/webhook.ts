@@ -66,11 +66,19 @@ const prefix = 'whsec_'
 export const secretOf = (signingKey: Uint8Array, id: string, number: number): string =>
   prefix + createHmac('sha256', signingKey).update(`webhook ${id} ${number}`).digest('base64')
 
-/** Those that count at this time, the newest first. */
-export function secretsAt(signingKey: Uint8Array, { id, secretNumber, oldUntil }: Webhook, at: number): readonly string[] {
-  const newest = secretOf(signingKey, id, secretNumber)
-  return secretNumber > 1 && at < oldUntil ? [newest, secretOf(signingKey, id, secretNumber - 1)] : [newest]
+/** Those that count at this time, the newest first: of each signing key, since nobody knows with which one the listener's was made. */
+export function secretsAt(
+  signingKeys: readonly Uint8Array[],
+  { id, secretNumber, oldUntil }: Webhook,
+  at: number,
+): readonly string[] {
+  const numbers = secretNumber > 1 && at < oldUntil ? [secretNumber, secretNumber - 1] : [secretNumber]
+  return signingKeys.flatMap((key) => numbers.map((number) => secretOf(key, id, number)))
 }
+
+/** When its secret was made. */
+export const secretMadeAt = ({ secretNumber, oldUntil, createdAt }: Webhook): number =>
+  secretNumber > 1 ? oldUntil - oldSecretMs : createdAt
 
 /** The three headers of Standard Webhooks. `at`: milliseconds. */
 export function signedHeaders(

@@ -19,6 +19,11 @@ export async function listWebhooks(db: Queries, projectId: ProjectId): Promise<W
   return (await db.query(`select * from webhooks where project_id = $1 order by created_at, id`, [projectId])).map(webhookOf)
 }
 
+/** Of all projects. */
+export async function listAllWebhooks(db: Queries): Promise<Webhook[]> {
+  return (await db.query(`select * from webhooks order by created_at, id`)).map(webhookOf)
+}
+
 /** For who delivers, which is for all projects. */
 export async function loadWebhooks(db: Queries, ids: readonly string[]): Promise<Webhook[]> {
   if (ids.length === 0) return []

@@ -6,6 +6,7 @@ import type { BucketPlace } from '../domain/grant.ts'
 import type { Events } from '../events.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Log } from '../kit/log.ts'
+import type { SigningKeys } from '../kit/signing-key.ts'
 import type { Db } from '../store/db.ts'
 import type { Planner } from './planner.ts'
 
@@ -16,7 +17,7 @@ export interface WebhookParts {
   /** Longer no call takes. */
   readonly tryMs: number
   /** What their secrets are made from. */
-  readonly signingKey: () => Promise<Uint8Array>
+  readonly signingKeys: () => Promise<SigningKeys>
 }
 
 /** What a worker is given. */

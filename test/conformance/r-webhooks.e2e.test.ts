@@ -4,7 +4,8 @@ import { expect } from 'vitest'
 import { startListener, type Heard, type Listener } from '../support/listener.ts'
 import { followToEnd, poll } from './follow.ts'
 import { linesOf } from './lines.ts'
-import type { LocalSubject } from './local.ts'
+import { onPostgres, type LocalSubject } from './local.ts'
+import { run } from '../cli/program.ts'
 import { findPython } from './python.ts'
 import { test, isRemote, openLocal } from './subject.ts'
 import { call, cancel, create, expectRefused, post, upload, type Answer, type Batch, type Door } from './wire.ts'
@@ -237,6 +238,37 @@ test.skipIf(isRemote)('196: one that says that it is gone is sent no more; anoth
   }
   good(await call(subject, 'DELETE', `/v1/webhooks/${one.id}`))
   expectRefused(await call(subject, 'GET', `/v1/webhooks/${one.id}`), 404)
+})
+
+test.skipIf(isRemote || onPostgres)('198: a new signing key ends no secret before the old one is retired', async () => {
+  await using listener = await startListener()
+  await using subject = await openFor(listener)
+  const one = await hook(subject, listener.url)
+  let asked = 0
+  const verifies = async (secret: string | undefined): Promise<boolean> => {
+    good(await post(subject, `/v1/webhooks/${one.id}/test`, {}))
+    const { body, headers } = (await cameTo(listener, ++asked)).at(-1) ?? { body: '', headers: {} }
+    const read = new OpenAI({ apiKey: 'none' }).webhooks.unwrap(body, headers, secret ?? null)
+    return read.then(
+      () => true,
+      () => false,
+    )
+  }
+  const night = (...args: string[]) => run(['signing-key', ...args, '--data', subject.data])
+  const done = async (what: string): Promise<void> => {
+    expect(await night(what)).toMatchObject({ code: 0, err: '' })
+  }
+  await subject.restart({ whileOff: () => done('rotate') })
+  expect(await verifies(one.secret), 'what a listener has is still good').toBe(true)
+  const early = await night('retire')
+  expect([early.code, early.err]).toEqual([2, expect.stringContaining(`(${one.id}): rotate each`)])
+  expect((await night('rotate')).err).toContain('not retired yet')
+  await subject.advance(60_000)
+  const turned = good<Webhook>(await post(subject, `/v1/webhooks/${one.id}/rotate`, {}))
+  expect([await verifies(turned.secret), await verifies(one.secret)]).toEqual([true, true])
+  await subject.restart({ whileOff: () => done('retire') })
+  expect([await verifies(turned.secret), await verifies(one.secret)]).toEqual([true, false])
+  expect((await night('retire')).err).toContain('no old signing key')
 })
 
 test.skipIf(isRemote)('197: a webhook that hangs holds up no other', async () => {

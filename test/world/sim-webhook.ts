@@ -23,6 +23,6 @@ export function webhooksOf(heard: Heard, { clock }: Life, chance: Chance, profil
       return isHealthy ? 200 : 500
     },
     tryMs,
-    signingKey: () => Promise.resolve(Buffer.alloc(32, 7)),
+    signingKeys: () => Promise.resolve([Buffer.alloc(32, 7)]),
   }
 }

@@ -23,7 +23,7 @@ export interface Deliverer {
 }
 
 export function makeDeliverer({ db, clock, log, events, random, webhooks }: DeliverParts): Deliverer {
-  const { tryMs, signingKey } = webhooks
+  const { tryMs, signingKeys } = webhooks
   const open = new Map<string, number>()
   const calls = new Set<Promise<void>>()
 
@@ -32,7 +32,7 @@ export function makeDeliverer({ db, clock, log, events, random, webhooks }: Deli
     const now = clock.now()
     const headers = {
       'content-type': 'application/json',
-      ...signedHeaders(delivery.eventId, body, secretsAt(await signingKey(), webhook, now), now),
+      ...signedHeaders(delivery.eventId, body, secretsAt(await signingKeys(), webhook, now), now),
     }
     return webhooks.post(webhook.url, { headers, body }, signal)
   }
