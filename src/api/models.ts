@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { ApiError } from '../domain/errors.ts'
 import { listModels } from '../store/models.ts'
-import { does } from './allowed.ts'
+import { does } from './guard/allowed.ts'
 import type { ApiParts } from './parts.ts'
 import { idParams, listOf, model } from './schemas.ts'
 

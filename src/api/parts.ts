@@ -11,7 +11,7 @@ import type { Metrics } from '../kit/metrics.ts'
 import type { SigningKeys } from '../kit/signing-key.ts'
 import type { CreateAnswer, CreateAsk } from '../store/create-batches.ts'
 import type { Db } from '../store/db.ts'
-import type { KnownQuotas } from './known-quotas.ts'
+import type { KnownQuotas } from './admin/known-quotas.ts'
 import type { Serving } from './serving.ts'
 
 /** What the API is given. */

@@ -7,7 +7,7 @@ import type { Retried } from '../domain/retried.ts'
 import { listGrants } from '../store/buckets.ts'
 import { findFile, type FileName, type StoredFile } from '../store/files.ts'
 import type { EndedBatch } from '../store/sweeps.ts'
-import type { PlanSource } from './plan-spec.ts'
+import type { PlanSource } from './plan/plan-spec.ts'
 import type { WorkerParts } from './parts.ts'
 
 /** The input that a plan reads, or what is wrong with it as a whole. */

@@ -8,7 +8,7 @@ import type { Clock } from '../kit/clock.ts'
 import type { Log } from '../kit/log.ts'
 import type { SigningKeys } from '../kit/signing-key.ts'
 import type { Db } from '../store/db.ts'
-import type { Planner } from './planner.ts'
+import type { Planner } from './plan/planner.ts'
 
 /** How webhooks are called. */
 export interface WebhookParts {

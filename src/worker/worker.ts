@@ -1,9 +1,9 @@
-import { makeComposer } from './compose.ts'
-import { makeExecutor } from './execute.ts'
-import { makeJanitor } from './janitor.ts'
+import { makeComposer } from './compose/compose.ts'
+import { makeExecutor } from './run/execute.ts'
+import { makeJanitor } from './clean/janitor.ts'
 import { makeDeliverer } from './webhooks/deliver.ts'
 import type { WorkerParts } from './parts.ts'
-import { makePlanWalker } from './plan-walk.ts'
+import { makePlanWalker } from './plan/plan-walk.ts'
 import { makeRiskWatch } from './risk.ts'
 
 /** Walks batches: plans, runs, composes, sweeps, watches their deadlines. Resolves when it was stopped and holds nothing any more. */

@@ -9,7 +9,7 @@ import { makeEvents } from '../../src/events.ts'
 import { silentLog } from '../../src/kit/log.ts'
 import { makeMetrics } from '../../src/kit/metrics.ts'
 import type { Db } from '../../src/store/db.ts'
-import { makeJanitor } from '../../src/worker/janitor.ts'
+import { makeJanitor } from '../../src/worker/clean/janitor.ts'
 import type { OpenDb } from './databases.ts'
 import { handClock } from './hand-clock.ts'
 

@@ -1,4 +1,4 @@
-import { makeJanitor } from '../../src/worker/janitor.ts'
+import { makeJanitor } from '../../src/worker/clean/janitor.ts'
 import type { Fleet } from './chaos.ts'
 import { checkLeft } from './check-left.ts'
 import { checkTold } from './check-told.ts'

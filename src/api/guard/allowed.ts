@@ -1,0 +1,41 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Caller, Claim } from '../../auth/caller.ts'
+import { lacksRight } from '../../domain/errors.ts'
+import { missingRight, operations, type Operation, type Right } from '../../domain/rights.ts'
+import type { Throttle } from './rates.ts'
+import { describeRoute } from '../openapi.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What a route does: its rights stand in the table (domain/rights.ts). */
+    operation?: Operation
+  }
+  interface FastifyRequest {
+    caller: Caller
+  }
+}
+
+export const does = (operation: Operation): { readonly operation: Operation } => ({ operation })
+
+/** Each route of these asks who calls, whether they may and how often; one that does not say what it does is not let in. */
+export function guardRoutes(routes: FastifyInstance, whoCalls: (claim: Claim) => Promise<Caller>, throttle: Throttle): void {
+  routes.addHook('onRoute', (route) => {
+    if (!route.config?.operation) throw new Error(`the route ${route.url} does not say which operation it is`)
+    describeRoute(route)
+  })
+  routes.addHook('onRequest', async (request, reply) => {
+    const { project_id: path = null } = request.params as { project_id?: string }
+    const header = request.headers['openai-project']
+    request.caller = await whoCalls({ authorization: request.headers.authorization, path, header: header?.toString() })
+    const { operation } = request.routeOptions.config
+    if (!operation) return
+    await throttle(request.caller, operation, reply)
+    checkRights(request, operations[operation])
+  })
+}
+
+/** @throws 403 that names the first right that is missing */
+export function checkRights({ caller }: Pick<FastifyRequest, 'caller'>, needs: readonly Right[]): void {
+  const missing = missingRight(caller.rights, needs)
+  if (missing) throw lacksRight(missing)
+}

@@ -1,0 +1,98 @@
+/** Writes down who does what: a line of the log at once, a row with those of the next moment. */
+import type { FastifyInstance } from 'fastify'
+import { isAudited, type AuditEntry } from '../../domain/audit.ts'
+import type { Events } from '../../events.ts'
+import type { Clock } from '../../kit/clock.ts'
+import type { Db } from '../../store/db.ts'
+import { insertAudit } from '../../store/audit.ts'
+
+const togetherMs = 250
+const rowsAtOnce = 100
+/** Rows that wait for the database at most; what comes beyond stands in the log alone. */
+const waitingAtMost = 10_000
+/** Of those who have no key so many rows a minute: who knocks for fun fills no table. */
+const strangersAMinute = 100
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The id of what this made. */
+    made: string | null
+  }
+}
+
+export interface AuditParts {
+  readonly db: Db
+  readonly clock: Clock
+  readonly events: Pick<Events, 'audited' | 'auditFailed'>
+  readonly newUuid: () => string
+}
+
+export interface Auditor {
+  note(entry: Omit<AuditEntry, 'id' | 'at'>): void
+  /** Resolves when all rows are there, or cannot be. */
+  end(): Promise<void>
+}
+
+export function makeAuditor({ db, clock, events, newUuid }: AuditParts): Auditor {
+  let waiting: AuditEntry[] = []
+  let writing: Promise<void> | null = null
+  const ending = new AbortController()
+  let minute = { at: -Infinity, strangers: 0 }
+
+  async function write(): Promise<void> {
+    while (waiting.length > 0) {
+      const some = waiting.slice(0, rowsAtOnce)
+      try {
+        await insertAudit(db, some)
+      } catch (error) {
+        return events.auditFailed(error)
+      }
+      waiting = waiting.slice(some.length)
+    }
+  }
+
+  function isTooMany({ keyId }: Pick<AuditEntry, 'keyId'>): boolean {
+    if (waiting.length >= waitingAtMost) return true
+    if (keyId !== null) return false
+    if (clock.monotonic() - minute.at >= 60_000) minute = { at: clock.monotonic(), strangers: 0 }
+    return ++minute.strangers > strangersAMinute
+  }
+
+  return {
+    note(what) {
+      const entry = { ...what, id: newUuid(), at: clock.now() }
+      events.audited(entry)
+      if (isTooMany(entry)) return
+      waiting.push(entry)
+      writing ??= clock
+        .sleep(togetherMs, ending.signal)
+        .then(write)
+        .finally(() => (writing = null))
+    },
+    async end() {
+      ending.abort()
+      await (writing ?? write())
+    },
+  }
+}
+
+const idIn = (payload: unknown): string | null => {
+  const { id, kind } = (payload ?? {}) as { readonly id?: unknown; readonly kind?: unknown }
+  return typeof id === 'string' ? id : typeof kind === 'string' ? kind : null
+}
+
+/** Notes what the routes do. */
+export function auditRoutes(routes: FastifyInstance, auditor: Auditor): void {
+  routes.addHook('preSerialization', async (request, _, payload) => {
+    request.made = idIn(payload)
+    return payload
+  })
+  routes.addHook('onResponse', async ({ routeOptions, caller, params, ip, made }, { statusCode: status }) => {
+    const { operation } = routeOptions.config
+    if (!operation || !isAudited(operation, status)) return
+    const { id } = params as { readonly id?: string }
+    const who = (caller as typeof caller | null) ?? { projectId: null, keyId: null }
+    const { projectId, keyId } = who
+    auditor.note({ projectId, keyId, operation, target: id ?? made, address: ip, status })
+  })
+}

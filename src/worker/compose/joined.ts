@@ -1,0 +1,130 @@
+import type { Blobs } from '../../blobs/blobs.ts'
+import type { BatchId } from '../../domain/ids.ts'
+import { resultHead, resultIdPrefix, neverRan } from '../../domain/result.ts'
+import type { ShardLease } from '../../domain/shard.ts'
+import type { Db } from '../../store/db.ts'
+import { closedShards, type ClosedShard, type Segment } from '../../store/segments.ts'
+import { makeSink } from '../run/sink.ts'
+import { openWindow } from '../run/window.ts'
+
+const shardsAtOnce = 100
+const pieceBytes = 1024 * 1024
+/** One that was yielded, the others being read. */
+const piecesAtHand = 6
+
+/** The shards of a batch in order, read anew at each call. */
+export type Shards = () => AsyncIterable<ClosedShard> | Iterable<ClosedShard>
+
+/** Page by page. */
+export async function* shardsOf(db: Db, batchId: BatchId): AsyncGenerator<ClosedShard> {
+  for (let after = -1; ;) {
+    const shards = await closedShards(db, batchId, after, shardsAtOnce)
+    yield* shards
+    const last = shards.at(-1)
+    if (!last || shards.length < shardsAtOnce) return
+    after = last.number
+  }
+}
+
+/** The bytes of the output file: what the committed rows say, shard after shard, and nothing else. */
+export async function* outputLines(scratch: Blobs, shards: Shards, signal: AbortSignal): AsyncGenerator<Buffer> {
+  yield* readAhead(
+    scratch,
+    stretches(shards(), (s) => ({ place: s.place, start: 0, bytes: s.outputBytes })),
+    signal,
+  )
+}
+
+export interface Left {
+  readonly batchId: BatchId
+  readonly planBlob: string | null
+  /** Why lines never ran. */
+  readonly why: 'cancelled' | 'expired'
+}
+
+/** The bytes of the error file: the lines that failed, then those that never ran. */
+export async function* errorLines(scratch: Blobs, shards: Shards, left: Left, signal: AbortSignal): AsyncGenerator<Buffer> {
+  yield* readAhead(
+    scratch,
+    stretches(shards(), (s) => ({ place: s.place, start: s.outputBytes, bytes: s.errorBytes })),
+    signal,
+  )
+  for await (const shard of shards()) yield* linesThatNeverRan(scratch, shard, left, signal)
+}
+
+interface Part {
+  readonly place: Segment['place']
+  readonly start: number
+  readonly bytes: number
+}
+
+async function* stretches(shards: ReturnType<Shards>, of: (segment: Segment) => Part): AsyncGenerator<Part> {
+  for await (const shard of shards) yield* shard.segments.map(of)
+}
+
+/** Reads stretches in order, in pieces, a few of them ahead, into the same few stretches of memory: a piece is good until the next is asked for. */
+async function* readAhead(blobs: Blobs, parts: AsyncIterable<Part>, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const memory: Buffer[] = []
+  const ahead: Promise<Buffer>[] = []
+  let asked = 0
+  const readPiece = async (place: Part['place'], start: number, bytes: number): Promise<Buffer> => {
+    if (typeof place !== 'string') return place.subarray(start, start + bytes)
+    const into = (memory[asked++ % piecesAtHand] ??= Buffer.allocUnsafeSlow(pieceBytes))
+    return blobs.readRange({ name: place, start, bytes }, signal, into)
+  }
+  try {
+    for await (const { place, start, bytes } of parts)
+      for (let at = 0; at < bytes; at += pieceBytes) {
+        const piece = readPiece(place, start + at, Math.min(pieceBytes, bytes - at))
+        piece.catch(() => {}) // NOTE: told when its turn comes; until then it must not count as unhandled
+        ahead.push(piece)
+        const first = ahead.length === piecesAtHand ? ahead.shift() : undefined
+        if (first) yield await first
+      }
+    for (const piece of ahead) yield await piece
+  } finally {
+    await Promise.allSettled(ahead)
+  }
+}
+
+async function* linesThatNeverRan(
+  scratch: Blobs,
+  shard: ClosedShard,
+  { batchId, planBlob, why }: Left,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const done = new Uint8Array(shard.lines)
+  for (const [first, last] of shard.segments.flatMap((s) => s.lines)) done.fill(1, first, last + 1)
+  if (!done.includes(0)) return
+  const plan = shard.body ?? planBlob
+  if (plan === null) throw new Error(`shard ${shard.number} of batch ${batchId} has no plan`)
+  const lease: ShardLease = {
+    batchId,
+    plan,
+    number: shard.number,
+    offset: shard.start,
+    bytes: shard.bytes,
+    lines: shard.lines,
+    fence: 0,
+    done: [],
+  }
+  const window = openWindow(scratch, lease)
+  const prefix = resultIdPrefix(batchId)
+  const sink = makeSink()
+  let ordinal = 0
+  for (;;) {
+    const line = window.next()
+    if (line === null) break
+    if (line === undefined) {
+      yield* sink.take()
+      await window.fill(signal)
+      continue
+    }
+    if (done[ordinal++]) continue
+    sink.text(resultHead(prefix, line.number))
+    sink.copy(line.customId)
+    sink.text(neverRan[why])
+  }
+  if (ordinal < shard.lines) throw new Error(`shard ${shard.number} of batch ${batchId} is shorter than its row says`)
+  yield* sink.take()
+}

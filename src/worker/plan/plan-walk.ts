@@ -1,0 +1,118 @@
+import type { Batch, PlanError } from '../../domain/batch.ts'
+import { shown } from '../../domain/line.ts'
+import type { Quota } from '../../domain/quota.ts'
+import { joinSignals } from '../../kit/abort.ts'
+import { forever, makeBell } from '../../kit/forever.ts'
+import { gather } from '../../store/gather.ts'
+import { cancelledAmong, claimPlans, giveBackWalk, refuseBatch, type Walk } from '../../store/walks.ts'
+import { startBatches } from '../../store/starts.ts'
+import { makePlanMaker } from './make-plan.ts'
+import { planName } from '../names.ts'
+import type { WorkerParts } from '../parts.ts'
+import type { PlanResult } from './plan-spec.ts'
+import { underLease } from '../walk-lease.ts'
+
+/** More wait in the planner's own queue, where small files pass big ones. */
+const walksAtOnce = 64
+const startsAtOnce = 32
+
+/** The part of a worker that plans: claims batches that wait for it, has them planned off this thread, and starts or refuses them. */
+export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): Promise<void> } {
+  const { db, clock, log, events, owner, settings } = parts
+  const bell = makeBell(clock)
+  const walking = new Map<string, { controller: AbortController; ended: Promise<void> }>()
+  let moreWait = false
+  const makePlan = makePlanMaker(parts)
+  const start = gather(db, startBatches, startsAtOnce)
+
+  async function step(signal: AbortSignal): Promise<number> {
+    const room = walksAtOnce - walking.size
+    const walks = room === 0 ? [] : await claimPlans(db, owner, settings.leaseMs, room, [...walking.keys()])
+    moreWait = walks.length === room
+    for (const walk of walks) {
+      const controller = new AbortController()
+      const joined = joinSignals(signal, controller.signal)
+      const ended = walkPlan(walk, joined.signal).finally(() => {
+        joined.leave()
+        walking.delete(walk.batch.id)
+        if (moreWait && walking.size <= walksAtOnce / 2) bell.ring()
+      })
+      walking.set(walk.batch.id, { controller, ended })
+    }
+    return 1000
+  }
+
+  async function walkPlan({ batch, fence }: Walk, outer: AbortSignal): Promise<void> {
+    const startedAt = clock.monotonic()
+    try {
+      await underLease(
+        { db, clock, leaseMs: settings.leaseMs, renewMs: settings.renewMs },
+        batch.id,
+        fence,
+        outer,
+        async (signal) => {
+          const result = await makePlan({ batch, fence }, signal)
+          if (await conclude(batch, fence, result, clock.monotonic() - startedAt)) return
+          await giveBackWalk(db, batch.id, fence, 0, null) // NOTE: a cancel came first; whoever composes ends it
+          db.hint('compose')
+        },
+      )
+    } catch (error) {
+      const stopping = outer.aborted
+      if (!stopping) log.warn('a plan failed; it is tried again', { batch: batch.id, error })
+      await giveBackWalk(
+        db,
+        batch.id,
+        fence,
+        stopping ? 0 : 2000,
+        stopping ? null : 'planning failed: see the log of the server',
+      ).catch(() => {})
+      if (stopping) db.hint('compose')
+    }
+  }
+
+  /** False: the batch waits for a plan no longer, or the fence is old. */
+  async function conclude(batch: Batch, fence: number, result: PlanResult & { inputTag?: string }, ms: number): Promise<boolean> {
+    if (result.kind === 'refused') {
+      const refused = await refuseBatch(db, batch.id, fence, result.errors)
+      if (refused) events.batchRefused(batch, result.errors)
+      return refused
+    }
+    const { lines, model, shards } = result
+    const blob = shards.every(({ body }) => body !== undefined) ? null : planName(batch.projectId, batch.id, fence)
+    const started = await start({
+      id: batch.id,
+      fence,
+      plan: { ...result, tokens: result.tokens.input + result.tokens.output, blob },
+    })
+    if (typeof started === 'object')
+      return conclude(batch, fence, { kind: 'refused', errors: [overQuota(batch, model, started)] }, ms)
+    if (started === 'lost') return false
+    events.batchPlanned(batch, { lines, model, shards: shards.length, ms })
+    db.hint('run')
+    return true
+  }
+
+  /** A cancel (or the end of the window) while a plan is being made ends the making. */
+  async function stopCancelled(): Promise<void> {
+    for (const id of await cancelledAmong(db, [...walking.keys()])) walking.get(id)?.controller.abort()
+  }
+
+  return {
+    async run(signal) {
+      const ends = [db.listen('plan', () => bell.ring()), db.listen('change', () => void stopCancelled().catch(() => {}))]
+      await forever('plan', step, { clock, log, bell, random: parts.random }, signal)
+      for (const end of ends) end()
+      await Promise.all([...walking.values()].map((w) => w.ended))
+    },
+  }
+}
+
+/** In the words of contract 6.3, where it has some. */
+function overQuota({ projectId }: Batch, model: string, { kind, amount, model: only }: Quota): PlanError {
+  const message =
+    kind === 'enqueued_tokens'
+      ? `Enqueued token limit reached for ${only === null ? 'all models' : shown(model)} in project ${projectId}. Limit: ${amount} enqueued tokens. Please try again once some in_progress batches have been completed.`
+      : `This batch would take project ${projectId} beyond its limit of ${amount} tokens a ${kind === 'tokens_day' ? 'day' : 'month'} (UTC). Please try again when the next one has begun, or make the batch smaller.`
+  return { code: 'token_limit_exceeded', message, param: null, line: null }
+}
