@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { checkBucket, type Checked } from './blobs/check.ts'
-import { openBlobs, openBucket, placesIn } from './blobs/open.ts'
+import { openBlobs, openBucket as openAnew, placesIn, rememberBuckets } from './blobs/open.ts'
 import { blobsRoot } from './config/blobs.ts'
 import type { Settings } from './config.ts'
 import { makeDispatcher } from './dispatch/dispatcher.ts'
@@ -83,6 +83,7 @@ export async function openEngine(
   const folder = resolve(settings.data)
   const { files: filesPlace, scratch: scratchPlace } = placesIn(blobsRoot(settings))
   const [files, scratch] = [openBlobs(filesPlace), openBlobs(scratchPlace)]
+  const openBucket = rememberBuckets(openAnew)
   if (filesPlace.kind === 's3') await files.head('start') // NOTE: what is wrong with it is said now, and once
   const alone = settings.database === '' && !member
   const hold = alone ? await holdFolder(folder) : null

@@ -26,6 +26,24 @@ export function openBucket(place: BucketPlace, bucket: string): Bucket {
   }
 }
 
+export type OpenBucket = typeof openBucket
+
+const remembered = 64
+
+/** A bucket on S3 has connections of its own: those who open the same one share them. */
+export function rememberBuckets(open: OpenBucket): OpenBucket {
+  const known = new Map<string, Bucket>()
+  return (place, bucket) => {
+    const key = JSON.stringify([bucket, place])
+    const one = known.get(key) ?? open(place, bucket)
+    known.delete(key)
+    known.set(key, one)
+    const [oldest] = known.keys()
+    if (known.size > remembered && oldest !== undefined) known.delete(oldest)
+    return one
+  }
+}
+
 /** The two stores of a server, side by side in one place: uploads and results that are files, and what only runs need. */
 export function placesIn(root: BlobsPlace): { files: BlobsPlace; scratch: BlobsPlace } {
   const under = (name: string): BlobsPlace =>

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { parentPort } from 'node:worker_threads'
 import { BucketDenied } from '../../blobs/bucket.ts'
-import { openBlobs, openBucket } from '../../blobs/open.ts'
+import { openBlobs, openBucket, rememberBuckets } from '../../blobs/open.ts'
 import { planFile, randomHash, readerOf } from './plan.ts'
 import type { PlanResult, PlanSpec } from './plan-spec.ts'
 
@@ -21,9 +21,10 @@ parentPort?.on('message', (spec: PlanSpec) => {
   void run(spec).then((answer) => parentPort?.postMessage(answer))
 })
 
+const opening = { openBlobs, openBucket: rememberBuckets(openBucket) }
+
 async function run(spec: PlanSpec): Promise<PlanAnswer> {
   try {
-    const opening = { openBlobs, openBucket }
     const parts = {
       read: readerOf(spec.input, opening),
       readErrors: spec.retry ? readerOf(spec.retry.errors, opening) : null,

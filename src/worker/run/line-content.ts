@@ -1,6 +1,6 @@
 /** Opens what a line names: a `data:` address, a file of its project, an object that is granted to it, or something on the web that anybody may fetch (contract D23). */
 import { BlobMissing } from '../../blobs/blobs.ts'
-import { BucketDenied, ObjectChanged, ObjectMissing, type Bucket } from '../../blobs/bucket.ts'
+import { BucketDenied, ObjectChanged, ObjectMissing } from '../../blobs/bucket.ts'
 import type { Content, FetchLimits, OpenAddress } from '../../dispatch/fetch/content.ts'
 import { isDataAddress, openData } from '../../dispatch/fetch/data-address.ts'
 import { fetchGuarded } from '../../dispatch/fetch/guarded.ts'
@@ -23,8 +23,6 @@ export interface LineContentParts extends Pick<WorkerParts, 'db' | 'files' | 'op
 const purposes: readonly string[] = ['batch', 'user_data']
 
 export function makeOpenAddress({ db, files, openBucket, rules, limits, clock }: LineContentParts): OpenAddress {
-  const bucketOf = rememberedBuckets(openBucket)
-
   async function openFile(projectId: ProjectId, id: FileId, signal: AbortSignal): Promise<Content> {
     const file = await findFile(db, projectId, id)
     if (!file) throw notFound(`File ${id}`)
@@ -37,7 +35,7 @@ export function makeOpenAddress({ db, files, openBucket, rules, limits, clock }:
 
   async function openObject({ grant, bucket: name, key }: Located, signal: AbortSignal): Promise<Content> {
     const what = `Object '${key}' in bucket '${name}'`
-    const bucket = bucketOf(grant.place, name)
+    const bucket = openBucket(grant.place, name)
     const seen = await bucket.head(key).catch((error: unknown) => {
       throw meaningOf(what, error)
     })
@@ -71,20 +69,4 @@ function meaningOf(what: string, error: unknown): FetchError {
   if (error instanceof ObjectMissing || error instanceof BlobMissing) return notFound(what)
   if (error instanceof BucketDenied) return new FetchError('url_not_allowed', error.message)
   return brokenOff(what, error instanceof ObjectChanged ? 'it was changed meanwhile' : 'its store cannot be read at the moment')
-}
-
-const remembered = 64
-
-/** A bucket on S3 has connections of its own: lines that name objects of the same one share them. */
-function rememberedBuckets(open: WorkerParts['openBucket']): WorkerParts['openBucket'] {
-  const known = new Map<string, Bucket>()
-  return (place, name) => {
-    const key = JSON.stringify([name, place])
-    const bucket = known.get(key) ?? open(place, name)
-    known.delete(key)
-    known.set(key, bucket)
-    const [oldest] = known.keys()
-    if (known.size > remembered && oldest !== undefined) known.delete(oldest)
-    return bucket
-  }
 }
