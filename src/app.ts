@@ -17,7 +17,7 @@ import type { BackendStatus } from './dispatch/feed.ts'
 import { makeTransport } from './dispatch/http/transport.ts'
 import { offeredEndpoints } from './domain/endpoints.ts'
 import type { RateLimits } from './domain/rate.ts'
-import { secretMadeAt } from './domain/webhook.ts'
+import { hasSecretOf } from './domain/webhook.ts'
 import { dispatchSettings, fetchRules, inlinesImages, makeDryRun, openEngine, runEngine, type Outside } from './engine.ts'
 import { systemClock } from './kit/clock.ts'
 import { keyRotatedAt } from './kit/signing-key.ts'
@@ -182,11 +182,11 @@ async function closeApi(api: FastifyInstance): Promise<void> {
   }
 }
 
-/** Ids of webhooks whose secrets were made with the signing key before the newest; null: there is no such key. */
+/** Ids of webhooks that have a secret which was made, or may have been, with the signing key before the newest; null: there is no such key. */
 export async function oldSecrets(db: Db, folder: string): Promise<string[] | null> {
   const rotatedAt = await keyRotatedAt(folder)
   if (rotatedAt === null) return null
-  return (await listAllWebhooks(db)).filter((webhook) => secretMadeAt(webhook) < rotatedAt).map(({ id }) => id)
+  return (await listAllWebhooks(db)).filter((webhook) => hasSecretOf(rotatedAt, webhook, Date.now())).map(({ id }) => id)
 }
 
 /** What keeps batches waiting, for `doctor`. */

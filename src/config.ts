@@ -7,7 +7,7 @@ import { parseBucket, type BucketEntry } from './config/buckets.ts'
 import { SettingsError } from './config/error.ts'
 import { noFile, readSettingsFile, type Env, type FileSettings } from './config/file.ts'
 import { flagOf, options, variableOf, type Option, type OptionName, type Values } from './config/options.ts'
-import { parseIssuer } from './config/issuers.ts'
+import { parseIssuers } from './config/issuers.ts'
 import { parsePriceEntry } from './config/prices.ts'
 export { servingTls } from './config/serving.ts'
 import type { S3Access } from './domain/grant.ts'
@@ -62,7 +62,7 @@ export function loadSettings({ config, backend = [], flags }: Given, env: Env): 
     signingKeys: signingKeysIn(env),
     backends: fromFlags.length > 0 ? fromFlags : fromEnv.length > 0 ? fromEnv : fromFile,
     prices: file.prices.map((entry) => parsePriceEntry(entry, `${path}: prices`)),
-    issuers: file.issuers.map((entry) => parseIssuer(entry, `${path}: issuers`)),
+    issuers: parseIssuers(file.issuers, `${path}: issuers`),
     buckets: file.buckets.map((entry) => parseBucket(entry, `${path}: buckets`, base)),
   }
   check(settings)

@@ -106,7 +106,7 @@ export async function openEngine(
     clock,
     random: Math.random,
     events,
-    inlinesImages: inlinesImages(settings),
+    imageBytes: inlinesImages(settings) ? settings.fetchBytes : null,
     openAddress: makeOpenAddress({ db, files, openBucket, clock, ...fetchSettings(settings) }),
   })
   dispatcher.onModels((url, models) => {

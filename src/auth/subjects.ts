@@ -18,22 +18,24 @@ export interface SubjectParts {
 }
 
 const goodAtMost = 10_000
+/** As long as keys of issuers are remembered: a key that they withdrew is good for no token any longer than that. */
+const goodMs = 600_000
 /** Of a subject in the list of keys. */
 const nameAtMost = 200
 
 /** null: it is no token of these issuers. What a token may do is asked of its claims and the settings each time, what is revoked of the database. @throws 401, 403, 503 */
 export function makeSubjects(issuers: readonly Issuer[], parts: SubjectParts): (token: string) => Promise<Key | null> {
   const check = makeTokenCheck(issuers, parts)
-  const good = new Map<string, GoodToken>()
+  const good = new Map<string, { readonly token: GoodToken; readonly until: number }>()
 
   async function checked(token: string): Promise<GoodToken | null> {
     const hash = hashKey(token)
     const known = good.get(hash)
-    if (known && known.expiresAt > parts.clock.now()) return known
+    if (known && known.until > parts.clock.monotonic() && known.token.expiresAt > parts.clock.now()) return known.token
     good.delete(hash)
     const found = await check(token)
     if (good.size >= goodAtMost) good.clear()
-    if (found) good.set(hash, found)
+    if (found) good.set(hash, { token: found, until: parts.clock.monotonic() + goodMs })
     return found
   }
 

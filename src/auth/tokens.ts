@@ -10,7 +10,7 @@ import {
   type JWTVerifyGetKey,
 } from 'jose'
 import { issuerAway, wrongToken } from '../domain/errors.ts'
-import type { Issuer } from '../domain/issuer.ts'
+import { isSafeAddress, type Issuer } from '../domain/issuer.ts'
 import type { Clock } from '../kit/clock.ts'
 
 export interface GoodToken {
@@ -42,14 +42,18 @@ export function makeTokenCheck(issuers: readonly Issuer[], parts: TokenParts): (
     const keys = issuer && keysOf.get(issuer.url)
     if (!issuer || !keys) return null
     try {
-      const { sub, exp = 0, ...rest } = await verified(token, issuer, keys, parts.clock)
-      if (!sub) throw wrongToken("its claim 'sub' is missing")
-      return { issuer, subject: sub, claims: { sub, exp, ...rest }, expiresAt: (exp + clockToleranceS) * 1000 }
+      const claims = await verified(token, issuer, keys, parts.clock)
+      const { sub, exp = 0 } = claims
+      if (!isSubject(sub))
+        throw wrongToken("its claim 'sub' is no name: expected 1 to 1000 characters, none of them a control character")
+      return { issuer, subject: sub, claims, expiresAt: (exp + clockToleranceS) * 1000 }
     } catch (error) {
       throw error instanceof errors.JOSEError ? refusal(error, issuer) : error
     }
   }
 }
+
+const isSubject = (sub: unknown): sub is string => typeof sub === 'string' && /^\P{Cc}{1,1000}$/u.test(sub)
 
 function issuerIn(token: string): string | null {
   try {
@@ -83,7 +87,7 @@ async function verified(token: string, { url, audiences }: Issuer, keys: JWTVeri
 }
 
 function refusal(error: errors.JOSEError, { url }: Issuer): Error {
-  if (error instanceof errors.JWKSTimeout) return issuerAway(url)
+  if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) return issuerAway(url)
   if (error instanceof errors.JWTExpired) return wrongToken('it has expired: get a new one')
   if (!(error instanceof errors.JWTClaimValidationFailed)) return wrongToken('it was not signed by its issuer')
   const { claim, reason } = error
@@ -94,14 +98,14 @@ function refusal(error: errors.JOSEError, { url }: Issuer): Error {
 
 /** @throws when its keys cannot be read now */
 export async function readKeys(issuer: Issuer, parts: TokenParts): Promise<void> {
-  if (issuer.keys.kind !== 'given') await (await remoteKeys(issuer, patientFetch(issuer.url, parts))).reload()
+  if (issuer.keys.kind !== 'given') await (await remoteKeys(issuer, patientAsk(issuer.url, parts))).reload()
 }
 
 /** Keys are remembered for ten minutes, and asked for anew, every half minute at most, when a token names one that is not known. */
 function keysOfIssuer(issuer: Issuer, parts: TokenParts): JWTVerifyGetKey {
   const { keys } = issuer
   if (keys.kind === 'given') return createLocalJWKSet({ keys: keys.set.keys.map((key) => ({ kty: '', ...key })) })
-  const ask = patientFetch(issuer.url, parts)
+  const ask = patientAsk(issuer.url, parts)
   let found: Promise<JWTVerifyGetKey> | null = null
   return async (head, token) => {
     found ??= remoteKeys(issuer, ask)
@@ -115,31 +119,35 @@ function keysOfIssuer(issuer: Issuer, parts: TokenParts): JWTVerifyGetKey {
 
 async function remoteKeys({ url, keys }: Issuer, ask: Ask) {
   const at = keys.kind === 'at' ? keys.url : await discover(url, ask)
-  return createRemoteJWKSet(new URL(at), { timeoutDuration: fetchMs, [customFetch]: (to, how) => ask(to, how) })
+  const askKeys = async (to: string) => new Response(await ask(to, (set) => Array.isArray(set.keys)))
+  return createRemoteJWKSet(new URL(at), { timeoutDuration: 2 * fetchMs, [customFetch]: askKeys })
 }
 
-type Ask = (to: string, how: RequestInit) => Promise<Response>
+/** Asks for a document that is JSON as it should be. @throws 503 */
+type Ask = (to: string, isGood: (document: Readonly<Record<string, unknown>>) => boolean) => Promise<string>
 
-/** Where an issuer says that its keys are (OpenID Connect Discovery 1.0, section 4). */
+/** Where an issuer says that its keys are (OpenID Connect Discovery 1.0, section 4). @throws 503 */
 async function discover(url: string, ask: Ask): Promise<string> {
-  const answer = await ask(`${url.replace(/\/$/, '')}/.well-known/openid-configuration`, { redirect: 'manual' })
-  const { issuer, jwks_uri: at } = (await answer.json()) as { readonly issuer?: unknown; readonly jwks_uri?: unknown }
-  if (issuer !== url || typeof at !== 'string' || !URL.canParse(at)) throw issuerAway(url)
-  return at
+  const text = await ask(
+    `${url.replace(/\/$/, '')}/.well-known/openid-configuration`,
+    ({ issuer, jwks_uri: at }) => issuer === url && typeof at === 'string' && isSafeAddress(at),
+  )
+  return (JSON.parse(text) as { readonly jwks_uri: string }).jwks_uri
 }
 
-/** @throws 503 */
-function patientFetch(url: string, { clock, fetch }: TokenParts): Ask {
+function patientAsk(url: string, { clock, fetch }: TokenParts): Ask {
   let coolUntil = -Infinity
-  return async (to, how) => {
+  return async (to, isGood) => {
     if (clock.monotonic() < coolUntil) throw issuerAway(url)
     try {
-      const answer = await fetch(to, { signal: AbortSignal.timeout(fetchMs), ...how })
-      if (answer.status !== 200) throw issuerAway(url)
-      return answer
+      const answer = await fetch(to, { redirect: 'manual', signal: AbortSignal.timeout(fetchMs) })
+      const text = await answer.text()
+      const document = JSON.parse(text) as Record<string, unknown> | null
+      if (answer.status === 200 && document !== null && isGood(document)) return text
     } catch {
-      coolUntil = clock.monotonic() + coolMs
-      throw issuerAway(url)
+      // NOTE: told below: whether it cannot be reached or answers nonsense, its keys are not to be had
     }
+    coolUntil = clock.monotonic() + coolMs
+    throw issuerAway(url)
   }
 }

@@ -35,7 +35,7 @@ export async function retireKey(t: Terminal, settings: Settings, isMeant: boolea
 function inFile({ signingKeys, database }: Settings): void {
   if (signingKeys.length > 0 || database !== '')
     throw new Failure(
-      'The signing key of this server is NIGHTSHIFT_SIGNING_KEY: give what it is now as NIGHTSHIFT_OLD_SIGNING_KEY, a new one in its place, to all processes; and leave the old one out when all webhooks are rotated.',
+      'The signing key of this server is NIGHTSHIFT_SIGNING_KEY: give what it is now as NIGHTSHIFT_OLD_SIGNING_KEY, a new one in its place, to all processes; and leave the old one out a day after the last webhook was rotated.',
       exit.usage,
     )
 }
@@ -52,4 +52,4 @@ const named = 5
 const stillOld = (ids: readonly string[] | null): string =>
   ids === null || ids.length === 0
     ? 'no webhook needs it any more'
-    : `${ids.length === 1 ? '1 webhook has a secret' : `${ids.length} webhooks have secrets`} of the old one (${ids.slice(0, named).join(', ')}${ids.length > named ? ', ...' : ''}): rotate each with nightshift webhooks rotate ID, and give its listener the new secret`
+    : `${ids.length === 1 ? '1 webhook has a secret' : `${ids.length} webhooks have secrets`} of the old one (${ids.slice(0, named).join(', ')}${ids.length > named ? ', ...' : ''}): rotate each with nightshift webhooks rotate ID, and give its listener the new secret; the old one of a listener is good for a day after that`

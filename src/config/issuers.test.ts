@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { SettingsError } from './error.ts'
-import { parseIssuer } from './issuers.ts'
+import { parseIssuer, parseIssuers } from './issuers.ts'
 
 const least = { url: 'https://issuer.example', audience: 'night', grants: [{ where: { sub: '*' }, project: 'team' }] }
 const parse = (more: Record<string, unknown>) => parseIssuer({ ...least, ...more }, 'night.yaml: issuers')
@@ -62,4 +62,9 @@ describe('issuers of the settings', () => {
     expect(() => parse(more)).toThrow(SettingsError)
     expect(() => parse(more)).toThrow(problem)
   })
+})
+
+test('one that stands there twice is refused: whose grants would hold?', () => {
+  expect(() => parseIssuers([least, { ...least, url: 'https://other.example' }, least], 'x')).toThrow('stands there twice')
+  expect(parseIssuers([least, { ...least, url: 'https://other.example' }], 'x')).toHaveLength(2)
 })

@@ -1,4 +1,4 @@
-import type { Issuer, IssuerGrant, IssuerKeys, Said } from '../domain/issuer.ts'
+import { isSafeAddress, type Issuer, type IssuerGrant, type IssuerKeys, type Said } from '../domain/issuer.ts'
 import { grantable, usualSet } from '../domain/rights.ts'
 import { SettingsError } from './error.ts'
 
@@ -6,9 +6,18 @@ const issuerKeys = ['url', 'audience', 'keys', 'grants']
 const grantKeys = ['where', 'project', 'projectFrom', 'rights', 'rightsFrom', 'operator']
 
 /** @throws {SettingsError} */
+export function parseIssuers(entries: readonly Record<string, unknown>[], at: string): Issuer[] {
+  const issuers = entries.map((entry) => parseIssuer(entry, at))
+  const twice = issuers.find(({ url }, i) => issuers.findIndex((one) => one.url === url) < i)
+  if (twice) throw new SettingsError(`${at}: issuer ${twice.url} stands there twice. Put its grants into one.`)
+  return issuers
+}
+
+/** @throws {SettingsError} */
 export function parseIssuer(entry: Record<string, unknown>, at: string): Issuer {
   const { url, audience, keys, grants } = entry
-  if (typeof url !== 'string' || !isSafe(url)) throw new SettingsError(`${at}: an issuer needs its url, which begins with https`)
+  if (typeof url !== 'string' || !isSafeAddress(url))
+    throw new SettingsError(`${at}: an issuer needs its url, which begins with https`)
   const where = `${at}: issuer ${url}`
   onlyKnown(entry, issuerKeys, where)
   const audiences = namesIn(audience)
@@ -21,7 +30,7 @@ export function parseIssuer(entry: Record<string, unknown>, at: string): Issuer 
 
 function keysIn(keys: unknown, where: string): IssuerKeys {
   if (keys === undefined || keys === null) return { kind: 'discovered' }
-  if (typeof keys === 'string' && isSafe(keys)) return { kind: 'at', url: keys }
+  if (typeof keys === 'string' && isSafeAddress(keys)) return { kind: 'at', url: keys }
   const set = setIn(keys)
   if (set === null)
     throw new SettingsError(
@@ -88,7 +97,3 @@ function onlyKnown(entry: Record<string, unknown>, known: readonly string[], whe
   const strange = Object.keys(entry).find((name) => !known.includes(name))
   if (strange !== undefined) throw new SettingsError(`${where} has no '${strange}'. It may have: ${known.join(', ')}.`)
 }
-
-/** On the way to keys nobody may stand: without TLS only on this machine. */
-const isSafe = (text: string): boolean =>
-  URL.canParse(text) && (text.startsWith('https://') || /^http:\/\/(localhost|127\.0\.0\.1|\[::1\])([:/]|$)/.test(text))

@@ -110,7 +110,7 @@ export const options = {
     'What becomes of images that lines name by address: it is passed on as it is, or the server fetches them and puts them into the body',
     ['pass', 'inline'],
   ),
-  fetchBytes: bytes('fetch.bytes', 100_000_000, 'Bytes of audio, or of an image, that a line may name'),
+  fetchBytes: bytes('fetch.bytes', 100_000_000, 'Bytes of audio, or of images together, that a line may name'),
   fetchTimeout: time('fetch.timeout', 120 * s, 'Time that audio or an image may keep its reader waiting, in all'),
   fetchStall: time('fetch.stall', 15 * s, 'Time that audio or an image may keep its reader waiting at once'),
   fetchAllow: list(

@@ -83,7 +83,7 @@ issuers:
         operator: true
 \`\`\`
 
-Every grant needs \`where\`: a public issuer gives tokens to everybody. Issuers must be https, but on this machine; an authority of your own is trusted by \`NODE_EXTRA_CA_CERTS\`. Their keys are remembered for ten minutes, and asked for anew when a token
+Every grant needs \`where\`: a public issuer gives tokens to everybody. Who administers a project may rename it, so that ids are safer than names where projects have administrators who do not trust each other. Issuers must be https, but on this machine; an authority of your own is trusted by \`NODE_EXTRA_CA_CERTS\`. Their keys are remembered for ten minutes, and asked for anew when a token
 names one that is not known.
 
 ## Buckets

@@ -38,8 +38,8 @@ export interface DispatcherParts {
   readonly events: Pick<Events, 'attempted' | 'audioHeard' | 'backendShut' | 'backendOpen'>
   /** Opens what lines of audio name; by default nothing but `data:` addresses. */
   readonly openAddress?: OpenAddress
-  /** Images that lines name are put into their bodies. */
-  readonly inlinesImages?: boolean
+  /** Images that lines name are put into their bodies, of one line so many bytes at most; null: they are not. */
+  readonly imageBytes?: number | null
   /** The outer edge; by default HTTP. */
   readonly transport?: Transport
   /** How limits move. */
@@ -61,7 +61,7 @@ export function makeDispatcher({
   random,
   events,
   openAddress = dataOnly,
-  inlinesImages = false,
+  imageBytes = null,
   transport = makeTransport(settings, clock),
   adapt = follow,
 }: DispatcherParts): Dispatcher {
@@ -79,7 +79,7 @@ export function makeDispatcher({
   const sender = makeSender({
     schedule,
     now,
-    bodyOf: sentBody(openAddress, inlinesImages),
+    bodyOf: sentBody(openAddress, imageBytes),
     stopping: () => stopping,
     held: (flight) => wait(flight, heldMs),
   })

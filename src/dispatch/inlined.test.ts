@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { invalidAddress } from '../domain/fetch-error.ts'
 import { imagesIn } from '../domain/images.ts'
 import type { Content, OpenAddress } from './fetch/content.ts'
+import { outcomeOf } from './http/failure.ts'
 import { inlined } from './inlined.ts'
 
 const png = (bytes: number) => Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.alloc(bytes, 7)])
@@ -29,8 +30,8 @@ function web(files: Readonly<Record<string, Buffer>>, pieceBytes: number, more: 
   }
   return { open, seen }
 }
-async function sent(body: Buffer, open: OpenAddress) {
-  const upload = await inlined(body, imagesIn(body), 'p1', open).open(never)
+async function sent(body: Buffer, open: OpenAddress, { maxBytes = 1_000_000, signal = never } = {}) {
+  const upload = await inlined(body, imagesIn(body), 'p1', { open, maxBytes }).open(signal)
   const chunks: Uint8Array[] = []
   for await (const chunk of upload.bytes) chunks.push(Buffer.from(chunk))
   return { text: Buffer.concat(chunks).toString(), length: upload.length, type: upload.contentType }
@@ -54,7 +55,7 @@ test('several images go one after the other, and none is opened before its turn'
   const files = { 's3://b/1': png(9000), 's3://b/2': png(1), 's3://b/3': png(4) }
   const { open, seen } = web(files, 100)
   const body = bodyOf('s3://b/1', 'data:image/png;base64,AA==', 's3://b/2', 's3://b/3')
-  const upload = await inlined(body, imagesIn(body), 'p1', open).open(never)
+  const upload = await inlined(body, imagesIn(body), 'p1', { open, maxBytes: 1_000_000 }).open(never)
   expect([seen.opened, upload.length]).toEqual([['p1 s3://b/1'], null])
   const { text } = await sent(body, open)
   const urls = (JSON.parse(text) as { messages: [{ content: { image_url: { url: string } }[] }] }).messages[0].content
@@ -76,4 +77,35 @@ test('what is not there, or is no image, is told before anything is sent, or bre
   })
   const told = web({ 'https://example.com/a': Buffer.from('<svg/>') }, 5, { contentType: 'image/svg+xml' })
   expect((await sent(bodyOf('https://example.com/a'), told.open)).text).toContain('data:image/svg+xml;base64,PHN2Zy8+"')
+})
+
+test('more images than may be are refused before any is opened, and more bytes than may be in the midst', async () => {
+  const { open, seen } = web({ 'https://example.com/a': png(1000) }, 100)
+  const urls = (count: number) => Array.from({ length: count }, () => 'https://example.com/a')
+  await expect(sent(bodyOf(...urls(501)), open)).rejects.toMatchObject({ code: 'url_too_many' })
+  expect(seen.opened).toEqual([])
+  await expect(sent(bodyOf(...urls(3)), open, { maxBytes: 2100 })).rejects.toMatchObject({ code: 'url_too_large' })
+  expect((await sent(bodyOf(...urls(2)), open, { maxBytes: 2016 })).length).toBeNull()
+})
+
+test('what was opened is closed when the call is over, whether or not anything was read of it', async () => {
+  const { open, seen } = web({ 'https://example.com/a': png(1000), 'https://example.com/page': Buffer.from('<html></html>') }, 10)
+  for (const address of ['https://example.com/a', 'https://example.com/page']) {
+    const [over, body] = [new AbortController(), bodyOf(address)]
+    const opening = inlined(body, imagesIn(body), 'p1', { open, maxBytes: 1e6 }).open(over.signal)
+    await opening.catch(() => {})
+    over.abort()
+    await new Promise(setImmediate)
+  }
+  expect(seen.closed).toBe(2)
+})
+
+test('trouble of our own in the midst of a call is ours, and not the backend’s', async () => {
+  const { open } = web({ 'https://example.com/a': png(3) }, 100)
+  const failing: OpenAddress = (address, ...more) =>
+    address.endsWith('/b')
+      ? Promise.reject(Object.assign(new Error('no database'), { code: 'ECONNREFUSED' }))
+      : open(address, ...more)
+  const error: unknown = await sent(bodyOf('https://example.com/a', 'https://example.com/b'), failing).catch((e: unknown) => e)
+  expect(outcomeOf(error, true)).toMatchObject({ kind: 'ours' })
 })

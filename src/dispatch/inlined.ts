@@ -1,6 +1,7 @@
 /** A line on its way out whose images are put into its body: each is opened where the line says that it lies, and passes through as base64, in pieces. */
-import { base64Length, imageKindBytes, imageType, type ImagePlace } from '../domain/images.ts'
-import { notAnImage } from '../domain/fetch-error.ts'
+import { FetchError, notAnImage, tooLarge, tooManyImages } from '../domain/fetch-error.ts'
+import { base64Length, imageKindBytes, imagesAtMost, imageType, type ImagePlace } from '../domain/images.ts'
+import { OurTrouble } from './http/failure.ts'
 import { readAhead, type Ahead } from './read-ahead.ts'
 import type { OpenAddress } from './fetch/content.ts'
 import type { OpenUpload, Upload } from './http/upload.ts'
@@ -11,13 +12,20 @@ interface OpenImage {
   readonly chunks: Ahead['chunks']
 }
 
+export interface InlineParts {
+  readonly open: OpenAddress
+  /** Of all images of a line. */
+  readonly maxBytes: number
+}
+
 /** The first image is opened before anything is sent, each other one when those before it are through. */
-export function inlined(body: Buffer, places: readonly ImagePlace[], projectId: string, open: OpenAddress): Upload {
+export function inlined(body: Buffer, places: readonly ImagePlace[], projectId: string, { open, maxBytes }: InlineParts): Upload {
   return {
     async open(signal): Promise<OpenUpload> {
+      if (places.length > imagesAtMost) throw tooManyImages(imagesAtMost)
       const openAt = async ({ address }: ImagePlace): Promise<OpenImage> => {
         const { bytes, size, contentType } = await open(address, projectId, signal)
-        const ahead = await readAhead(bytes, imageKindBytes)
+        const ahead = await readAhead(bytes, imageKindBytes, signal)
         const type = imageType(ahead.head, contentType)
         if (type === null) throw notAnImage()
         return { type, size: size ?? ahead.whole, chunks: ahead.chunks }
@@ -27,11 +35,19 @@ export function inlined(body: Buffer, places: readonly ImagePlace[], projectId: 
 
       async function* bytes(): AsyncGenerator<Uint8Array> {
         let at = 0
+        let left = maxBytes
+        async function* counted(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+          for await (const chunk of chunks) {
+            left -= chunk.length
+            if (left < 0) throw tooLarge('What the line shows', maxBytes)
+            yield chunk
+          }
+        }
         for (const [i, place] of places.entries()) {
-          const { type, chunks } = i === 0 && first ? first : await openAt(place)
+          const { type, chunks } = i === 0 && first ? first : await openAt(place).catch(whileSending)
           yield body.subarray(at, place.start)
           yield Buffer.from(opening(type))
-          yield* base64(chunks)
+          yield* base64(counted(chunks))
           at = place.end - 1 // NOTE: its closing quote is that of the address
         }
         yield body.subarray(at)
@@ -45,6 +61,11 @@ export function inlined(body: Buffer, places: readonly ImagePlace[], projectId: 
       }
     },
   }
+}
+
+/** NOTE: what fails before anything is sent is told apart by who failed; in the midst of a call all that is no fault of the line would be taken for the backend's. */
+function whileSending(error: unknown): never {
+  throw error instanceof FetchError ? error : new OurTrouble('what it names could not be opened', { cause: error })
 }
 
 const opening = (type: string): string => `"data:${type};base64,`

@@ -4,12 +4,14 @@ export interface Ahead {
   readonly head: Buffer
   /** Bytes, if the stream has ended already; else null. */
   readonly whole: number | null
-  /** From the first byte on. To be read once; leaving off closes the stream. */
+  /** From the first byte on. To be read once. */
   readonly chunks: AsyncIterable<Uint8Array>
 }
 
-export async function readAhead(bytes: AsyncIterable<Uint8Array>, least: number): Promise<Ahead> {
+/** Of a stream at least one byte is asked for. It closes when it was read, or the signal aborts, whether or not anybody began with it. */
+export async function readAhead(bytes: AsyncIterable<Uint8Array>, least: number, signal: AbortSignal): Promise<Ahead> {
   const rest = bytes[Symbol.asyncIterator]()
+  signal.addEventListener('abort', () => void rest.return?.().catch(() => {}), { once: true })
   const held: Uint8Array[] = []
   let heldBytes = 0
   let ended = false

@@ -10,6 +10,7 @@ export type FetchCode =
   | 'url_timeout'
   | 'url_too_many_redirects'
   | 'url_not_an_image'
+  | 'url_too_many'
 
 /** NOTE: messages name scheme, host and port and never more: path and query may be a secret (a pre-signed address), and where a name leads is nobody's business. */
 export class FetchError extends Error {
@@ -83,3 +84,5 @@ export const notAnImage = () =>
     'url_not_an_image',
     'What lies at the address of an image is none: neither its first bytes nor its content-type say so. Give a PNG, JPEG, GIF, WebP or AVIF.',
   )
+export const tooManyImages = (most: number) =>
+  new FetchError('url_too_many', `The line names more than ${most} images. Split it.`)

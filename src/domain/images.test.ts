@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { imagesIn, imageType } from './images.ts'
+import { imagesAtMost, imagesIn, imageType } from './images.ts'
 
 const https = 'https://example.com/cat.png'
 const addressesIn = (body: unknown) => imagesIn(Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)))
@@ -28,6 +28,10 @@ describe('images that a body names', () => {
     expect(named({ ...chat('hi'), tools: [{ parameters: { image_url: https } }], image_url: https })).toEqual([])
     expect(named(chat({ type: 'image_url', image_url: { detail: { url: https } } }))).toEqual([])
     expect(named(chat({ type: 'link', url: https }, { image_url: {} }, { url: https }))).toEqual([])
+  })
+
+  test('of more than may be, no more are looked for than tell so', () => {
+    expect(named(chat(...Array.from({ length: 2000 }, () => shown(https))))).toHaveLength(imagesAtMost + 1)
   })
 
   test('escaped names and addresses are what they say, and space changes nothing', () => {

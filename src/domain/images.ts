@@ -11,13 +11,16 @@ export interface ImagePlace {
   readonly address: string
 }
 
+/** As OpenAI has it for one request. */
+export const imagesAtMost = 500
+
 const [quote, colon, openObject, closeObject, openArray, closeArray] = [0x22, 0x3a, 0x7b, 0x7d, 0x5b, 0x5d]
 const talk = memberNames(['messages', 'input'])
 const image = memberNames(['image_url'])
 const address = memberNames(['url'])
 
 /**
- * In the order of the body. What counts is within `messages` (chat) or `input` (responses): an `image_url` that is text, or an object with `url`. `data:` addresses and
+ * In the order of the body, and no more than one beyond what a body may name. What counts is within `messages` (chat) or `input` (responses): an `image_url` that is text, or an object with `url`. `data:` addresses and
  * whatever else is no address that the server could open stay. The body is a JSON object: the plan has checked it.
  */
 export function imagesIn(body: Buffer): ImagePlace[] {
@@ -32,7 +35,7 @@ export function imagesIn(body: Buffer): ImagePlace[] {
     if (isOpened(text)) found.push({ start, end, address: text })
     return end
   }
-  for (let at = 0; at < body.length;) {
+  for (let at = 0; at < body.length && found.length <= imagesAtMost;) {
     const c = body[at]
     if (c !== quote) {
       if (c === openObject || c === openArray) depth++

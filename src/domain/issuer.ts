@@ -38,6 +38,10 @@ export interface Granted {
   readonly isOperator: boolean
 }
 
+/** On the way to keys nobody may stand: without TLS only on this machine. */
+export const isSafeAddress = (text: string): boolean =>
+  URL.canParse(text) && (text.startsWith('https://') || /^http:\/\/(localhost|127\.0\.0\.1|\[::1\])([:/]|$)/.test(text))
+
 /** A token that names more is told of no others. */
 export const projectsOfTokenAtMost = 100
 

@@ -9,7 +9,7 @@ export interface Key {
   readonly name: string
   /** Its first characters, so that a person can tell keys apart. */
   readonly hint: string
-  /** null: a key. Else there is none: it is a subject of this issuer that came with tokens, and `access` and `isOperator` are what the last one allowed. */
+  /** null: a key. Else there is none: it is a subject of this issuer: `access` is where its tokens let it in, with the rights of the latest there, and it is an operator if one made it one. */
   readonly issuer: string | null
   readonly isOperator: boolean
   /** What it may do, where: at least in its own project. */

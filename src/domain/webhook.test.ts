@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { ProjectId } from './ids.ts'
-import { eventBody, pauseAfter, secretOf, secretsAt, signedHeaders, type Webhook } from './webhook.ts'
+import { eventBody, hasSecretOf, oldSecretMs, pauseAfter, secretOf, secretsAt, signedHeaders, type Webhook } from './webhook.ts'
 
 const key = Buffer.alloc(32, 7)
 const webhook: Webhook = {
@@ -51,4 +51,19 @@ test('tries go on for more than a day, and then end', () => {
   }
   expect(pauses.reduce((sum, pause) => sum + pause)).toBeGreaterThan(24 * 3_600_000)
   expect(pauses).toEqual(pauses.toSorted((a, b) => a - b))
+})
+
+test('a secret of an old key is one that still counts and was made before, or may have been', () => {
+  const made = (secretNumber: number, at: number) => ({
+    ...webhook,
+    secretNumber,
+    createdAt: 0,
+    oldUntil: secretNumber > 1 ? at + oldSecretMs : 0,
+  })
+  expect(hasSecretOf(10, made(1, 0), 20)).toBe(true)
+  expect(hasSecretOf(10, { ...made(1, 0), createdAt: 11 }, 20)).toBe(false)
+  expect(hasSecretOf(10, made(2, 5), 20)).toBe(true)
+  expect(hasSecretOf(10, made(2, 15), 20), 'the one before counts for a day').toBe(true)
+  expect(hasSecretOf(10, made(2, 15), 15 + oldSecretMs)).toBe(false)
+  expect(hasSecretOf(10, made(2, 5), 5 + 2 * oldSecretMs), 'nobody rotated it since').toBe(true)
 })

@@ -76,9 +76,9 @@ export function secretsAt(
   return signingKeys.flatMap((key) => numbers.map((number) => secretOf(key, id, number)))
 }
 
-/** When its secret was made. */
-export const secretMadeAt = ({ secretNumber, oldUntil, createdAt }: Webhook): number =>
-  secretNumber > 1 ? oldUntil - oldSecretMs : createdAt
+/** Was a secret of it that still counts made before this time, as far as that can be told? The one before the newest may be older than that one. */
+export const hasSecretOf = (before: number, { secretNumber, oldUntil, createdAt }: Webhook, now: number): boolean =>
+  secretNumber > 1 ? oldUntil - oldSecretMs < before || now < oldUntil : createdAt < before
 
 /** The three headers of Standard Webhooks. `at`: milliseconds. */
 export function signedHeaders(

@@ -42,6 +42,11 @@ async function cutOff(tx: Queries, projectId: ProjectId): Promise<void> {
     [projectId],
   )
   await tx.query(`delete from key_rights where project_id = $1`, [projectId])
+  // NOTE: a subject that was revoked stays revoked for other projects that its tokens may open: nothing but that is left of it
+  await tx.query(
+    `update keys set name = '', project_id = (select id from projects where is_default = 1) where project_id = $1 and issuer is not null and revoked_at is not null`,
+    [projectId],
+  )
   for (const table of ['rates', 'creates'])
     await tx.query(`delete from ${table} where key_id in (select id from keys where project_id = $1)`, [projectId])
   const keys = await tx.query(`delete from keys where project_id = $1 returning id`, [projectId])

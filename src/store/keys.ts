@@ -25,18 +25,21 @@ export async function insertKey(tx: Queries, key: NewKey): Promise<void> {
       key.issuer,
     ],
   )
-  await insertAccess(tx, key.id, key.access)
+  for (const { projectId, rights } of key.access)
+    await tx.query(`insert into key_rights (key_id, project_id, rights) values ($1, $2, $3)`, [
+      key.id,
+      projectId,
+      rights.join(' '),
+    ])
 }
 
-async function insertAccess(tx: Queries, id: KeyId, access: NewKey['access']): Promise<void> {
-  for (const { projectId, rights } of access)
-    await tx.query(`insert into key_rights (key_id, project_id, rights) values ($1, $2, $3)`, [id, projectId, rights.join(' ')])
-}
-
-/** The row of a subject of an issuer: made at its first token, with what its latest allows. One that was revoked stays as it is. null: its projects are being erased. */
+/**
+ * The row of a subject of an issuer, made at its first token: where it has been, with the rights of its latest token there. One that was revoked stays as it is.
+ * null: its projects are being erased.
+ */
 export async function holdSubject(db: Db, subject: NewKey): Promise<Key | null> {
   const known = await findKeyByHash(db, subject.hash)
-  if (known && (known.revokedAt !== null || isAllowed(known, subject))) return known
+  if (known && (known.revokedAt !== null || isNoted(known, subject))) return known
   return db.tx(async (tx) => {
     const living = await lockLiving(
       tx,
@@ -45,32 +48,26 @@ export async function holdSubject(db: Db, subject: NewKey): Promise<Key | null> 
     const access = subject.access.filter(({ projectId }) => living.has(projectId))
     const [first] = access
     if (!first) return null
+    const { id, name, hash, hint, isOperator, createdAt, issuer } = subject
     await tx.query(
       `insert into keys (id, project_id, name, hash, hint, operator, limits, created_at, issuer) values ($1, $2, $3, $4, $5, $6, '{}', $7, $8)
-       on conflict (hash) do update set project_id = excluded.project_id, operator = excluded.operator`,
-      [
-        subject.id,
-        first.projectId,
-        subject.name,
-        subject.hash,
-        subject.hint,
-        subject.isOperator ? 1 : 0,
-        subject.createdAt,
-        subject.issuer,
-      ],
+       on conflict (hash) do update set operator = case when excluded.operator = 1 then 1 else keys.operator end`,
+      [id, first.projectId, name, hash, hint, isOperator ? 1 : 0, createdAt, issuer],
     )
-    const key = await findKeyByHash(tx, subject.hash)
+    const key = await findKeyByHash(tx, hash)
     if (!key) throw new Error('a subject that was made is not there')
-    await tx.query(`delete from key_rights where key_id = $1`, [key.id])
-    await insertAccess(tx, key.id, access)
+    for (const { projectId, rights } of access)
+      await tx.query(
+        `insert into key_rights (key_id, project_id, rights) values ($1, $2, $3)
+         on conflict (key_id, project_id) do update set rights = excluded.rights`,
+        [key.id, projectId, rights.join(' ')],
+      )
     return key
   })
 }
 
-const isAllowed = (known: Key, { projectId, isOperator, access }: NewKey): boolean =>
-  known.projectId === projectId &&
-  known.isOperator === isOperator &&
-  known.access.length === access.length &&
+const isNoted = (known: Key, { isOperator, access }: NewKey): boolean =>
+  (known.isOperator || !isOperator) &&
   access.every((one) => known.access.some((a) => a.projectId === one.projectId && a.rights.join(' ') === one.rights.join(' ')))
 
 /** Those of the projects that are not being erased, nor will be before this transaction ends. */

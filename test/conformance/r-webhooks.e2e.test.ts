@@ -255,8 +255,8 @@ test.skipIf(isRemote || onPostgres)('198: a new signing key ends no secret befor
     )
   }
   const night = (...args: string[]) => run(['signing-key', ...args, '--data', subject.data])
-  const done = async (what: string): Promise<void> => {
-    expect(await night(what)).toMatchObject({ code: 0, err: '' })
+  const done = async (...what: string[]): Promise<void> => {
+    expect(await night(...what)).toMatchObject({ code: 0, err: '' })
   }
   await subject.restart({ whileOff: () => done('rotate') })
   expect(await verifies(one.secret), 'what a listener has is still good').toBe(true)
@@ -266,7 +266,8 @@ test.skipIf(isRemote || onPostgres)('198: a new signing key ends no secret befor
   await subject.advance(60_000)
   const turned = good<Webhook>(await post(subject, `/v1/webhooks/${one.id}/rotate`, {}))
   expect([await verifies(turned.secret), await verifies(one.secret)]).toEqual([true, true])
-  await subject.restart({ whileOff: () => done('retire') })
+  expect((await night('retire')).err, 'the old secret is good for a day').toContain(one.id)
+  await subject.restart({ whileOff: () => done('retire', '--yes') })
   expect([await verifies(turned.secret), await verifies(one.secret)]).toEqual([true, false])
   expect((await night('retire')).err).toContain('no old signing key')
 })

@@ -41,8 +41,7 @@ const key = {
   name: Type.String(),
   hint: Type.String({ description: 'its first characters' }),
   issuer: Type.Union([Type.String(), Type.Null()], {
-    description:
-      'null: a key; else whose tokens it came with: `name` is the subject, and what it may do is what the last one allowed',
+    description: 'null: a key; else whose tokens it comes with: `name` is the subject, `access` where they let it in so far',
   }),
   operator: Type.Boolean(),
   access: Type.Array(Type.Object({ project: Type.String(), project_name: Type.String(), rights: Type.Array(Type.String()) })),

@@ -23,13 +23,13 @@ export function transcription(body: Buffer, model: Buffer | null, projectId: str
     async open(signal) {
       const form = formOf(body, model)
       if (form.address === null) throw invalidAddress('it is no text')
-      return sendAudio(form, await open(form.address, projectId, signal))
+      return sendAudio(form, await open(form.address, projectId, signal), signal)
     },
   }
 }
 
-async function sendAudio(form: Form, content: Content): Promise<OpenUpload> {
-  const ahead = await readAhead(content.bytes, content.size === null ? heldBytes : kindBytes)
+async function sendAudio(form: Form, content: Content, signal: AbortSignal): Promise<OpenUpload> {
+  const ahead = await readAhead(content.bytes, content.size === null ? heldBytes : kindBytes, signal)
   const size = content.size ?? ahead.whole
   const { name, type } = describeAudio(content, ahead.head)
   const boundary = `nightshift-${randomBytes(16).toString('hex')}`

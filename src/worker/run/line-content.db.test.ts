@@ -90,13 +90,6 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     await files.delete([blob])
     expect(await failing(readAll(content))).toEqual(withCode('url_not_found'))
   })
-
-  test('lines that name objects of one bucket share what was opened', async () => {
-    const { folder, opened, read } = await open()
-    await writeFile(join(folder, 'a.wav'), 'x')
-    for (let i = 0; i < 5; i++) await readAll(await read('s3://b/a.wav'))
-    expect(opened).toEqual(['b'])
-  })
 })
 
 describe.each(serverNames)('%s', (name) => {
