@@ -1,6 +1,5 @@
 /** The composition root of a server: an engine and the API in front of it. */
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
@@ -8,8 +7,8 @@ import { resolve } from 'node:path'
 import { makeApi } from './api/server.ts'
 import { renewCertificate } from './api/serving.ts'
 import { prepareProjects, type FirstStart } from './auth/first-start.ts'
-import { makeSubjects } from './auth/subjects.ts'
-import { readKeys } from './auth/tokens.ts'
+import type { ApiParts } from './api/parts.ts'
+import type { SubjectParts } from './auth/subjects.ts'
 import { servingTls, type Settings } from './config.ts'
 import { checkBackend, type CheckedBackend } from './dispatch/check.ts'
 import { askModels, type Told } from './dispatch/discovery.ts'
@@ -20,6 +19,7 @@ import type { RateLimits } from './domain/rate.ts'
 import { hasSecretOf } from './domain/webhook.ts'
 import { dispatchSettings, fetchRules, inlinesImages, makeDryRun, openEngine, runEngine, type Outside } from './engine.ts'
 import { systemClock } from './kit/clock.ts'
+import { version } from './kit/version.ts'
 import { keyRotatedAt } from './kit/signing-key.ts'
 import { createBatches } from './store/create-batches.ts'
 import type { Db } from './store/db.ts'
@@ -41,15 +41,18 @@ export interface App extends AsyncDisposable {
   run(signal: AbortSignal): Promise<void>
 }
 
-export const version: string = (
-  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
-).version
-
 const ratesOf = ({ requestsPerSecond, createsPerHour, uploadsPerHour }: Settings): RateLimits => ({
   ...(requestsPerSecond > 0 && { requests_per_second: requestsPerSecond }),
   ...(createsPerHour > 0 && { creates_per_hour: createsPerHour }),
   ...(uploadsPerHour > 0 && { uploads_per_hour: uploadsPerHour }),
 })
+
+/** NOTE: loaded late: most servers have no issuers. */
+async function subjectsOf({ issuers }: Settings, parts: SubjectParts): Promise<Pick<ApiParts, 'subjectOf'>> {
+  if (issuers.length === 0) return {}
+  const { makeSubjects } = await import('./auth/subjects.ts')
+  return { subjectOf: makeSubjects(issuers, parts) }
+}
 
 /** API and worker in one process, listening when it resolves. */
 export async function startServe(settings: Settings, outside: Partial<Outside> = {}): Promise<App> {
@@ -89,7 +92,7 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
           : { rules: fetchRules(settings), signingKeys: parts.webhooks.signingKeys },
       dryRun: makeDryRun(parts),
       readiness: () => readiness(db, backends(), settings),
-      ...(settings.issuers.length > 0 && { subjectOf: makeSubjects(settings.issuers, { db, clock, newUuid, fetch }) }),
+      ...(await subjectsOf(settings, { db, clock, newUuid, fetch })),
       serving: { tls, maxConnections: settings.maxConnections, headerMs: settings.headerTime, proxies: settings.proxies },
     })
     metrics.gauge('nightshift_backend_in_flight', 'Calls that are open', ['backend'], () =>
@@ -153,8 +156,9 @@ export async function askBackends(settings: Settings): Promise<{ url: string; to
 export type { CheckedBackend } from './dispatch/check.ts'
 
 /** Whether the keys of each issuer of the settings can be read, and if not, why. */
-export const askIssuers = ({ issuers }: Settings): Promise<{ url: string; trouble: string | null }[]> =>
-  Promise.all(
+export async function askIssuers({ issuers }: Settings): Promise<{ url: string; trouble: string | null }[]> {
+  const { readKeys } = await import('./auth/tokens.ts')
+  return Promise.all(
     issuers.map(async (issuer) => ({
       url: issuer.url,
       trouble: await readKeys(issuer, { clock: systemClock, fetch }).then(
@@ -163,6 +167,7 @@ export const askIssuers = ({ issuers }: Settings): Promise<{ url: string; troubl
       ),
     })),
   )
+}
 
 /** Looks closely at one backend. */
 export const askBackend = (backend: Settings['backends'][number]): Promise<CheckedBackend> => checkBackend(backend, systemClock)
@@ -216,7 +221,6 @@ export {
   withdrawKey,
   type OperateParts,
 } from './auth/operate.ts'
-export { simulateDefaults, simulateHelp, type SimulateOptions } from './dispatch/simulate/options.ts'
 export { startSimulator } from './dispatch/simulate/simulator.ts'
 export { checkGrants, openStore } from './engine.ts'
 export { retireSigningKey, rotateSigningKey } from './kit/signing-key.ts'

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { flagOf, options, variableOf, type OptionName } from '../src/config/options.ts'
-import { simulateDefaults } from '../src/app.ts'
+import { simulateDefaults } from '../src/domain/simulate-options.ts'
 
 const root = join(import.meta.dirname, '..')
 const files = (folder: string, wanted: RegExp): string[] =>

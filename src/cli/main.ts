@@ -1,15 +1,10 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
-import { simulateDefaults, simulateHelp, version } from '../app.ts'
 import { create } from './create.ts'
-import { demo } from './demo.ts'
-import { doctor } from './doctor.ts'
 import { exit, Failure, tellFailure, type Exit } from './failure.ts'
 import { settingsOf, withSettings } from './flags.ts'
-import { checkOne, showBackends } from './backends.ts'
 import { inOffice, type Office, type OfficeFlags } from './office.ts'
 import {
-  checkBucket,
   createKey,
   createProject,
   eraseProject,
@@ -28,20 +23,17 @@ import { formats, type Format } from './merge-formats.ts'
 import { deleteQuota, listQuotas, setQuota } from './quotas.ts'
 import { results } from './results.ts'
 import { retry } from './retry.ts'
-import { run } from './run.ts'
-import { serve } from './serve.ts'
+import { simulateDefaults, simulateHelp } from '../domain/simulate-options.ts'
+import { version } from '../kit/version.ts'
 import { rateLimits } from '../domain/rate.ts'
 import { quotaKinds } from '../domain/quota.ts'
 import { grantable, usualSet } from '../domain/rights.ts'
 import { eventTypes } from '../domain/webhook.ts'
 import { clientOf, type ServerFlags } from './server.ts'
-import { simulate } from './simulate.ts'
 import { coloured, describeBatch, openTerminal, table, when, type Terminal } from './terminal.ts'
 import { usage, usageFormats } from './usage.ts'
 import { watch } from './watch.ts'
-import { retireKey, rotateKey } from './signing-key.ts'
 import { deleteWebhook, enableWebhook, listWebhooks, showDeliveries, showSecret } from './webhooks.ts'
-import { worker } from './worker.ts'
 
 type Flags = Readonly<Record<string, unknown>>
 const { env } = process
@@ -56,6 +48,19 @@ const act =
     verbose = flags.verbose === true
     process.exitCode = await work(openTerminal(flags.json === true, env), flags, command.args)
   }
+
+/** What loads the whole server, and is loaded when it is wanted: a call of one needs none of it. */
+const serving = {
+  backends: () => import('./backends.ts'),
+  checkBucket: () => import('./check-bucket.ts'),
+  demo: () => import('./demo.ts'),
+  doctor: () => import('./doctor.ts'),
+  run: () => import('./run.ts'),
+  serve: () => import('./serve.ts'),
+  signingKey: () => import('./signing-key.ts'),
+  simulate: () => import('./simulate.ts'),
+  worker: () => import('./worker.ts'),
+}
 
 const program = new Command('nightshift')
   .description('A Batch API that you run yourself, in front of any inference server.')
@@ -78,10 +83,10 @@ const ofServer = (command: Command) =>
 const client = (flags: Flags) => clientOf(flags as ServerFlags, env)
 
 withSettings(program.command('serve').description('API and worker in one process')).action(
-  act((t, f) => serve(t, settingsOf(f, env))),
+  act(async (t, f) => (await serving.serve()).serve(t, settingsOf(f, env))),
 )
 withSettings(program.command('worker').description('a worker alone, for more machines (PostgreSQL)')).action(
-  act((t, f) => worker(t, settingsOf(f, env))),
+  act(async (t, f) => (await serving.worker()).worker(t, settingsOf(f, env))),
 )
 /** A file of one's own has no limits but those that one sets. */
 const runDefaults = { NIGHTSHIFT_MAX_BATCH_LINES: '100000000', NIGHTSHIFT_MAX_FILE_BYTES: '100TB', NIGHTSHIFT_LOG_LEVEL: 'warn' }
@@ -90,8 +95,8 @@ withSettings(
     .option('--restart', 'begin anew')
     .option('--endpoint <url>', 'what the lines are for'),
 ).action(
-  act((t, f, [file = '']) =>
-    run(t, settingsOf(f, { ...runDefaults, ...env }), file, {
+  act(async (t, f, [file = '']) =>
+    (await serving.run()).run(t, settingsOf(f, { ...runDefaults, ...env }), file, {
       restart: f.restart === true,
       ...(typeof f.endpoint === 'string' ? { endpoint: f.endpoint } : {}),
     }),
@@ -283,7 +288,7 @@ ofOffice(
 const buckets = group('buckets', 'which project may use which bucket')
 ofOffice(sub(buckets, 'list', 'all grants')).action(act((t, f) => office(f, (at) => listBuckets(t, at))))
 sub(buckets, 'check <bucket>', 'try a grant: look, write, publish, read, delete').action(
-  act((t, f, [bucket = '']) => checkBucket(t, settingsOf(f, env), bucket)),
+  act(async (t, f, [bucket = '']) => (await serving.checkBucket()).checkBucket(t, settingsOf(f, env), bucket)),
 )
 const quotas = group('quotas', 'what projects may have at most')
 const ofQuotas = (spec: string, about: string) =>
@@ -335,21 +340,25 @@ ofWebhooks('replay <id> <event>', 'send an event again').action(
 )
 const signingKey = group('signing-key', 'what secrets of webhooks are made from')
 sub(signingKey, 'rotate', 'a new key; secrets that were made with the one before stay good until it is retired').action(
-  act((t, f) => rotateKey(t, settingsOf(f, env))),
+  act(async (t, f) => (await serving.signingKey()).rotateKey(t, settingsOf(f, env))),
 )
 sub(signingKey, 'retire', 'what the key before has made is good no longer')
   .option('--yes', 'also where webhooks still have secrets of it')
-  .action(act((t, f) => retireKey(t, settingsOf(f, env), f.yes === true)))
+  .action(act(async (t, f) => (await serving.signingKey()).retireKey(t, settingsOf(f, env), f.yes === true)))
 const backends = group('backends', 'the inference servers')
 withSettings(
   backends.command('list').description('ask each of the settings for its models').option('--json', 'one JSON document'),
-).action(act((t, f) => showBackends(t, settingsOf(f, env))))
+).action(act(async (t, f) => (await serving.backends()).showBackends(t, settingsOf(f, env))))
 withSettings(
   backends
     .command('check <url>')
     .description('what a server is, what it has and how fast it is; its lines of settings')
     .option('--json', 'one JSON document'),
-).action(act((t, f, [url = '']) => checkOne(t, settingsOf(f, env), settingsOf({ ...f, backend: [url] }, env))))
+).action(
+  act(async (t, f, [url = '']) =>
+    (await serving.backends()).checkOne(t, settingsOf(f, env), settingsOf({ ...f, backend: [url] }, env)),
+  ),
+)
 
 const simulator = program.command('simulate').description('a simulated inference server, for trying things out')
 for (const [name, otherwise] of Object.entries(simulateDefaults))
@@ -357,9 +366,9 @@ for (const [name, otherwise] of Object.entries(simulateDefaults))
     `--${name.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} <value>`,
     `${simulateHelp[name as keyof typeof simulateHelp]} (default: ${String(otherwise)})`,
   )
-simulator.action(act((t, f) => simulate(t, f)))
+simulator.action(act(async (t, f) => (await serving.simulate()).simulate(t, f)))
 withSettings(add('doctor', 'look at everything, and say what is wrong and what to do')).action(
-  act((t, f) => doctor(t, settingsOf(f, env))),
+  act(async (t, f) => (await serving.doctor()).doctor(t, settingsOf(f, env))),
 )
 program
   .command('demo')
@@ -367,7 +376,7 @@ program
   .option('--backend <url>', 'a real inference server', (url: string, all: string[] = []) => [...all, url])
   .option('--lines <n>', 'so many lines of each example')
   .option('--json', 'no progress')
-  .action(act((t, f) => demo(t, f, env)))
+  .action(act(async (t, f) => (await serving.demo()).demo(t, f, env)))
 
 /** Whoever reads has had enough (`| head`): that is no failure. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

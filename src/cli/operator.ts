@@ -1,13 +1,11 @@
-import { checkGrants } from '../app.ts'
 import type { AuditAsk, KeyOrder } from '../client.ts'
-import type { Settings } from '../config.ts'
 import type { KeyView } from '../domain/admin-wire.ts'
 import type { ErasureView } from '../domain/erasure.ts'
 import { exit, Failure, type Exit } from './failure.ts'
-import { inStore, type Office } from './office.ts'
+import type { Office } from './office.ts'
 import { table, when, type Terminal } from './terminal.ts'
 
-const show = (t: Terminal, rows: readonly (readonly string[])[], data: unknown): Exit => {
+export const show = (t: Terminal, rows: readonly (readonly string[])[], data: unknown): Exit => {
   t.out(t.json ? `${JSON.stringify(data, null, 2)}\n` : table(rows))
   return exit.done
 }
@@ -132,14 +130,3 @@ export async function listBuckets(t: Terminal, office: Office): Promise<Exit> {
   const found = await office.buckets()
   return show(t, [['BUCKET', 'PROJECT', 'PLACE', 'FROM'], ...found.map((g) => [g.bucket, g.project, g.place, g.source])], found)
 }
-
-/** Tries what a grant says: writes an object beside nothing, publishes, reads and deletes it. */
-export const checkBucket = (t: Terminal, s: Settings, bucket: string): Promise<Exit> =>
-  inStore(s, async (db) => {
-    const found = await checkGrants(db, bucket)
-    if (found.length === 0) throw new Failure(`No grant answers to '${bucket}'. Those that there are: nightshift buckets list`)
-    const steps = found.flatMap(({ grant, checked }) => checked.map((step) => ({ project: grant.projectId, ...step })))
-    const word = (ok: boolean | null) => (ok === null ? '-' : ok ? 'ok' : 'WRONG')
-    show(t, [['PROJECT', 'WHAT', '', ''], ...steps.map(({ project, what, ok, says }) => [project, what, word(ok), says])], steps)
-    return steps.some(({ ok }) => ok === false) ? exit.failed : exit.done
-  })

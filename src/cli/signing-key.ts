@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { oldSecrets, retireSigningKey, rotateSigningKey } from '../app.ts'
 import type { Settings } from '../config.ts'
 import { exit, Failure, type Exit } from './failure.ts'
-import { inStore } from './office.ts'
+import { inStore } from './local-office.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Secrets of webhooks that are made from now on are made with a new key; those that are there stay good until the old one is retired. */

@@ -1,4 +1,5 @@
-import { simulateDefaults, startSimulator, type SimulateOptions } from '../app.ts'
+import { startSimulator } from '../app.ts'
+import { simulateDefaults, type SimulateOptions } from '../domain/simulate-options.ts'
 import { exit, Failure, type Exit } from './failure.ts'
 import { onStop } from './stopping.ts'
 import { flagOf } from '../config/options.ts'

@@ -3,8 +3,6 @@ import { join } from 'node:path'
 import type { Clock } from '../kit/clock.ts'
 import type { Db } from './db.ts'
 import { migrate } from './migrate.ts'
-import { openPostgres } from './postgres.ts'
-import { openSqlite } from './sqlite.ts'
 
 export interface DatabasePlace {
   /** The data folder, where SQLite's file lies. */
@@ -14,9 +12,9 @@ export interface DatabasePlace {
   readonly clock: Clock
 }
 
-/** The database, up to date. @throws {SchemaTooNew | DbUnavailable} */
+/** The database, up to date. What the other one needs is not loaded. @throws {SchemaTooNew | DbUnavailable} */
 export async function openDatabase({ folder, url = '', clock }: DatabasePlace): Promise<Db> {
-  const db = url === '' ? await openFile(folder, clock) : openPostgres(url, { clock })
+  const db = url === '' ? await openFile(folder, clock) : (await import('./postgres.ts')).openPostgres(url, { clock })
   try {
     await migrate(db, clock.now())
     return db
@@ -28,5 +26,6 @@ export async function openDatabase({ folder, url = '', clock }: DatabasePlace): 
 
 async function openFile(folder: string, clock: Clock): Promise<Db> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
+  const { openSqlite } = await import('./sqlite.ts')
   return openSqlite(join(folder, 'nightshift.db'), clock)
 }

@@ -1,5 +1,3 @@
-import { audioSeconds } from './duration.ts'
-
 /** Beside a stream of audio that passes by: listens for how long it plays, and lets go as soon as that is known. */
 export interface Tap {
   /** Waits until nobody looks at the chunk any more. */
@@ -36,7 +34,8 @@ export function openTap(size: number): Tap {
     }),
   }
 
-  const seconds = audioSeconds(chunks, size).finally(end)
+  // NOTE: loaded late: who has no audio need not load the parsers
+  const seconds = import('./duration.ts').then(({ audioSeconds }) => audioSeconds(chunks, size)).finally(end)
   return {
     async offer(value) {
       if (!wanted && !ended) await new Promise<void>((resolve) => (taken = resolve))

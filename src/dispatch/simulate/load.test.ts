@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { poll } from '../../../test/conformance/follow.ts'
 import { handClock } from '../../../test/support/hand-clock.ts'
-import type { SimulateOptions } from './options.ts'
+import type { SimulateOptions } from '../../domain/simulate-options.ts'
 import { startSimulator } from './simulator.ts'
 
 /** A simulator whose time is moved by hand; `asked` are the pauses that it took, in order. */

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { systemClock, type Clock } from '../../kit/clock.ts'
 import { bodyOfForm } from './audio.ts'
 import { answers, hashOf, promptOf } from './answers.ts'
-import { simulateDefaults, type SimulateOptions } from './options.ts'
+import { simulateDefaults, type SimulateOptions } from '../../domain/simulate-options.ts'
 import { makeTurnstile } from './turnstile.ts'
 
 export interface SimulatorStats {
