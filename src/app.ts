@@ -16,16 +16,12 @@ import type { BackendStatus } from './dispatch/feed.ts'
 import { makeTransport } from './dispatch/http/transport.ts'
 import { offeredEndpoints } from './domain/endpoints.ts'
 import type { RateLimits } from './domain/rate.ts'
-import { hasSecretOf } from './domain/webhook.ts'
 import { dispatchSettings, fetchRules, inlinesImages, makeDryRun, openEngine, runEngine, type Outside } from './engine.ts'
 import { systemClock } from './kit/clock.ts'
 import { version } from './kit/version.ts'
-import { keyRotatedAt } from './kit/signing-key.ts'
 import { createBatches } from './store/create-batches.ts'
 import type { Db } from './store/db.ts'
 import { gather } from './store/gather.ts'
-import { listAllWebhooks } from './store/webhooks.ts'
-import { listTroubles } from './store/walks.ts'
 import { makeWorkers } from './workers.ts'
 
 /** Creates of one transaction, at most. */
@@ -187,16 +183,6 @@ async function closeApi(api: FastifyInstance): Promise<void> {
   }
 }
 
-/** Ids of webhooks that have a secret which was made, or may have been, with the signing key before the newest; null: there is no such key. */
-export async function oldSecrets(db: Db, folder: string): Promise<string[] | null> {
-  const rotatedAt = await keyRotatedAt(folder)
-  if (rotatedAt === null) return null
-  return (await listAllWebhooks(db)).filter((webhook) => hasSecretOf(rotatedAt, webhook, Date.now())).map(({ id }) => id)
-}
-
-/** What keeps batches waiting, for `doctor`. */
-export const troubles = (db: Db) => listTroubles(db, 100)
-
 async function readiness(db: Db, backends: readonly BackendStatus[], settings: Settings): Promise<string[]> {
   const reasons: string[] = []
   await db.query('select 1 as one').catch(() => reasons.push('the database cannot be reached'))
@@ -207,21 +193,5 @@ async function readiness(db: Db, backends: readonly BackendStatus[], settings: S
   return reasons
 }
 
-export {
-  addKey,
-  addProject,
-  changeProject,
-  showAudit,
-  showBuckets,
-  showKeys,
-  showErasures,
-  showProjects,
-  eraseProject,
-  noteCommand,
-  withdrawKey,
-  type OperateParts,
-} from './auth/operate.ts'
 export { startSimulator } from './dispatch/simulate/simulator.ts'
-export { checkGrants, openStore } from './engine.ts'
-export { retireSigningKey, rotateSigningKey } from './kit/signing-key.ts'
 export { systemClock } from './kit/clock.ts'

@@ -2,16 +2,13 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { checkBucket, type Checked } from './blobs/check.ts'
 import { openBlobs, openBucket as openAnew, placesIn, rememberBuckets } from './blobs/open.ts'
 import { blobsRoot } from './config/blobs.ts'
 import type { Settings } from './config.ts'
 import { makeDispatcher } from './dispatch/dispatcher.ts'
 import type { DispatchSettings, Dispatcher } from './dispatch/feed.ts'
 import { postGuarded } from './dispatch/fetch/post.ts'
-import { grantsOf } from './domain/address.ts'
 import type { FetchRules } from './domain/fetch-rules.ts'
-import type { Grant } from './domain/grant.ts'
 import { parseHostPattern } from './domain/host-pattern.ts'
 import { makeUuids } from './domain/ids.ts'
 import { makeEvents, type Events } from './events.ts'
@@ -20,7 +17,6 @@ import type { Log } from './kit/log.ts'
 import { makeMetrics, type Metrics } from './kit/metrics.ts'
 import { pinoLog, type LogLevel } from './kit/pino-log.ts'
 import { openSigningKeys } from './kit/signing-key.ts'
-import { listGrants } from './store/buckets.ts'
 import type { Channel, Db } from './store/db.ts'
 import { FolderUnusable, holdFolder, type FolderHold } from './store/lock.ts'
 import { forgetBackends, replaceModels } from './store/models.ts'
@@ -181,19 +177,6 @@ export async function runEngine({ parts, dispatcher }: Pick<Engine, 'parts' | 'd
     sending.abort()
     await dispatching
   }
-}
-
-/** For the operator's commands: the database, beside a running server. */
-export const openStore = (settings: Settings, clock: Clock = systemClock): Promise<Db> =>
-  openDatabase({ folder: resolve(settings.data), url: settings.database, clock })
-
-/** For the operator: tries a bucket as each grant allows it that answers to its name. */
-export async function checkGrants(
-  db: Db,
-  bucket: string,
-): Promise<{ readonly grant: Grant; readonly checked: readonly Checked[] }[]> {
-  const grants = grantsOf(bucket, await listGrants(db, null))
-  return Promise.all(grants.map(async (grant) => ({ grant, checked: await checkBucket(grant.place, bucket) })))
 }
 
 export const dispatchSettings = (s: Settings): DispatchSettings => ({

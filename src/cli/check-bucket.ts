@@ -1,4 +1,4 @@
-import { checkGrants } from '../app.ts'
+import { checkGrants } from '../operating.ts'
 import type { Settings } from '../config.ts'
 import { exit, Failure, type Exit } from './failure.ts'
 import { inStore } from './local-office.ts'

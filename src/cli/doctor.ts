@@ -1,6 +1,7 @@
 import { access, constants, mkdir, stat, statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { askBackends, askIssuers, oldSecrets, openStore, showBuckets, troubles, checkGrants } from '../app.ts'
+import { askBackends, askIssuers } from '../app.ts'
+import { checkGrants, oldSecrets, openStore, showBuckets, troubles } from '../operating.ts'
 import type { Settings } from '../config.ts'
 import { exit, type Exit } from './failure.ts'
 import type { Terminal } from './terminal.ts'

@@ -16,7 +16,7 @@ import {
   showProjects,
   systemClock,
   withdrawKey,
-} from '../app.ts'
+} from '../operating.ts'
 import type { Settings } from '../config.ts'
 import { auditWire } from '../domain/audit.ts'
 import { erasureWire } from '../domain/erasure.ts'

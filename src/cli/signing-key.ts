@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { oldSecrets, retireSigningKey, rotateSigningKey } from '../app.ts'
+import { oldSecrets, retireSigningKey, rotateSigningKey } from '../operating.ts'
 import type { Settings } from '../config.ts'
 import { exit, Failure, type Exit } from './failure.ts'
 import { inStore } from './local-office.ts'

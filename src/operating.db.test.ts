@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { project } from '../test/support/batch-rows.ts'
 import { databases } from '../test/support/databases.ts'
 import { handClock } from '../test/support/hand-clock.ts'
-import { checkGrants } from './engine.ts'
+import { checkGrants } from './operating.ts'
 import { putGrant } from './store/buckets.ts'
 import { insertProject } from './store/projects.ts'
 

@@ -1,0 +1,53 @@
+/** The composition root of what an operator does on the server's machine, beside a server that runs: the database and the places of bytes, and no server. */
+import { resolve } from 'node:path'
+import { checkBucket, type Checked } from './blobs/check.ts'
+import type { Settings } from './config.ts'
+import { grantsOf } from './domain/address.ts'
+import type { Grant } from './domain/grant.ts'
+import { hasSecretOf } from './domain/webhook.ts'
+import { systemClock } from './kit/clock.ts'
+import { keyRotatedAt } from './kit/signing-key.ts'
+import { listGrants } from './store/buckets.ts'
+import type { Db } from './store/db.ts'
+import { openDatabase } from './store/open.ts'
+import { listTroubles } from './store/walks.ts'
+import { listAllWebhooks } from './store/webhooks.ts'
+
+/** The database of the settings, up to date. */
+export const openStore = (settings: Settings): Promise<Db> =>
+  openDatabase({ folder: resolve(settings.data), url: settings.database, clock: systemClock })
+
+/** Tries a bucket as each grant allows it that answers to its name. */
+export async function checkGrants(
+  db: Db,
+  bucket: string,
+): Promise<{ readonly grant: Grant; readonly checked: readonly Checked[] }[]> {
+  const grants = grantsOf(bucket, await listGrants(db, null))
+  return Promise.all(grants.map(async (grant) => ({ grant, checked: await checkBucket(grant.place, bucket) })))
+}
+
+/** Ids of webhooks that have a secret which was made, or may have been, with the signing key before the newest; null: there is no such key. */
+export async function oldSecrets(db: Db, folder: string): Promise<string[] | null> {
+  const rotatedAt = await keyRotatedAt(folder)
+  if (rotatedAt === null) return null
+  return (await listAllWebhooks(db)).filter((webhook) => hasSecretOf(rotatedAt, webhook, Date.now())).map(({ id }) => id)
+}
+
+/** What keeps batches waiting, for `doctor`. */
+export const troubles = (db: Db) => listTroubles(db, 100)
+
+export {
+  addKey,
+  addProject,
+  changeProject,
+  eraseProject,
+  noteCommand,
+  showAudit,
+  showBuckets,
+  showErasures,
+  showKeys,
+  showProjects,
+  withdrawKey,
+} from './auth/operate.ts'
+export { systemClock } from './kit/clock.ts'
+export { retireSigningKey, rotateSigningKey } from './kit/signing-key.ts'
