@@ -27,6 +27,7 @@ describe('images that a body names', () => {
     expect(named(chat({ type: 'text', text: `"image_url":"${https}"` }))).toEqual([])
     expect(named({ ...chat('hi'), tools: [{ parameters: { image_url: https } }], image_url: https })).toEqual([])
     expect(named(chat({ type: 'image_url', image_url: { detail: { url: https } } }))).toEqual([])
+    expect(named(chat({ image_url: { image_url: {}, url: https } })), 'also around another').toEqual([https])
     expect(named(chat({ type: 'link', url: https }, { image_url: {} }, { url: https }))).toEqual([])
   })
 

@@ -28,7 +28,7 @@ export function imagesIn(body: Buffer): ImagePlace[] {
   if (!body.includes('image_url') && !body.includes('\\u')) return found
   let depth = 0
   let talks = false
-  let imageDepth = -1
+  const imageDepths = new Set<number>()
   const note = (start: number): number => {
     const end = skipString(body, start, body.length)
     const text = JSON.parse(body.toString('utf8', start, end)) as string
@@ -40,7 +40,7 @@ export function imagesIn(body: Buffer): ImagePlace[] {
     if (c !== quote) {
       if (c === openObject || c === openArray) depth++
       else if (c === closeObject || c === closeArray) {
-        if (depth === imageDepth) imageDepth = -1
+        imageDepths.delete(depth)
         depth--
       }
       at++
@@ -55,8 +55,8 @@ export function imagesIn(body: Buffer): ImagePlace[] {
     const value = skipSpace(body, after + 1, body.length)
     if (depth === 1) talks = memberAt(talk, body, at, end) >= 0
     const isImage = talks && memberAt(image, body, at, end) >= 0
-    if (isImage && body[value] === openObject) imageDepth = depth + 1
-    const isNamed = isImage || (depth === imageDepth && memberAt(address, body, at, end) >= 0)
+    if (isImage && body[value] === openObject) imageDepths.add(depth + 1)
+    const isNamed = isImage || (imageDepths.has(depth) && memberAt(address, body, at, end) >= 0)
     at = isNamed && body[value] === quote ? note(value) : value
   }
   return found
