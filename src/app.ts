@@ -63,6 +63,7 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
       db,
       files: parts.files,
       scratch: parts.scratch,
+      openBucket: parts.openBucket,
       clock,
       events,
       metrics: { ...metrics, page: () => metrics.page(workers?.metrics()) },

@@ -13,6 +13,8 @@ import { openDatabase } from './store/open.ts'
 import { listTroubles } from './store/walks.ts'
 import { listAllWebhooks } from './store/webhooks.ts'
 
+export type Store = Db
+
 /** The database of the settings, up to date. */
 export const openStore = (settings: Settings): Promise<Db> =>
   openDatabase({ folder: resolve(settings.data), url: settings.database, clock: systemClock })

@@ -1,4 +1,5 @@
 import type { Blobs } from '../blobs/blobs.ts'
+import type { OpenBucket } from '../blobs/open.ts'
 import type { FetchRules } from '../domain/fetch-rules.ts'
 import type { DryRun } from '../domain/dry-run.ts'
 import type { ProjectId } from '../domain/ids.ts'
@@ -20,6 +21,7 @@ export interface ApiParts {
   readonly files: Blobs
   /** Where the results of batches that run lie. */
   readonly scratch: Blobs
+  readonly openBucket: OpenBucket
   readonly clock: Clock
   readonly events: Events
   readonly metrics: Metrics

@@ -1,7 +1,7 @@
 import { access, constants, mkdir, stat, statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { askBackends, askIssuers } from '../app.ts'
-import { checkGrants, oldSecrets, openStore, showBuckets, troubles } from '../operating.ts'
+import { checkGrants, oldSecrets, openStore, showBuckets, troubles, type Store } from '../operating.ts'
 import type { Settings } from '../config.ts'
 import { exit, type Exit } from './failure.ts'
 import type { Terminal } from './terminal.ts'
@@ -111,7 +111,7 @@ async function checkBackends(settings: Settings): Promise<Finding[]> {
 }
 
 /** An old signing key that nothing needs any more should go. */
-async function checkSigningKey(db: Awaited<ReturnType<typeof openStore>>, { data }: Settings): Promise<Finding[]> {
+async function checkSigningKey(db: Store, { data }: Settings): Promise<Finding[]> {
   const old = await oldSecrets(db, resolve(data))
   if (old === null) return []
   const says =
@@ -137,7 +137,7 @@ const checkClock = (): Finding => {
   }
 }
 
-async function checkS3(db: Awaited<ReturnType<typeof openStore>>, bucket: string, endpoint: string): Promise<Finding> {
+async function checkS3(db: Store, bucket: string, endpoint: string): Promise<Finding> {
   const what = `bucket ${bucket}`
   if (bucket.includes('*')) return { what, ok: true, says: `${endpoint}: try one with nightshift buckets check NAME` }
   const wrong = (await checkGrants(db, bucket)).flatMap(({ checked }) => checked.filter(({ ok }) => ok === false))

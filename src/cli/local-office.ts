@@ -16,6 +16,7 @@ import {
   showProjects,
   systemClock,
   withdrawKey,
+  type Store,
 } from '../operating.ts'
 import type { Settings } from '../config.ts'
 import { auditWire } from '../domain/audit.ts'
@@ -25,8 +26,6 @@ import type { Operation } from '../domain/rights.ts'
 import { grantWire, keyWire, projectWire } from '../domain/admin-wire.ts'
 import { exit, Failure } from './failure.ts'
 import type { Office } from './office.ts'
-
-export type Store = Awaited<ReturnType<typeof openStore>>
 
 /** Works on the database of the data folder, beside a running server. */
 export async function inStore<T>(settings: Settings, work: (db: Store) => Promise<T>, mayMake = false): Promise<T> {

@@ -39,7 +39,7 @@ type Flags = Readonly<Record<string, unknown>>
 const { env } = process
 let verbose = false
 
-/** Runs a command and leaves with its exit code. */
+/** Runs a command and leaves with its exit code. What it needs beyond a call of a server it imports itself: that is most of what there is. */
 const act =
   (work: (t: Terminal, flags: Flags, args: readonly string[]) => Promise<Exit>) =>
   async (...all: unknown[]): Promise<void> => {
@@ -48,19 +48,6 @@ const act =
     verbose = flags.verbose === true
     process.exitCode = await work(openTerminal(flags.json === true, env), flags, command.args)
   }
-
-/** What loads the whole server, and is loaded when it is wanted: a call of one needs none of it. */
-const serving = {
-  backends: () => import('./backends.ts'),
-  checkBucket: () => import('./check-bucket.ts'),
-  demo: () => import('./demo.ts'),
-  doctor: () => import('./doctor.ts'),
-  run: () => import('./run.ts'),
-  serve: () => import('./serve.ts'),
-  signingKey: () => import('./signing-key.ts'),
-  simulate: () => import('./simulate.ts'),
-  worker: () => import('./worker.ts'),
-}
 
 const program = new Command('nightshift')
   .description('A Batch API that you run yourself, in front of any inference server.')
@@ -83,10 +70,10 @@ const ofServer = (command: Command) =>
 const client = (flags: Flags) => clientOf(flags as ServerFlags, env)
 
 withSettings(program.command('serve').description('API and worker in one process')).action(
-  act(async (t, f) => (await serving.serve()).serve(t, settingsOf(f, env))),
+  act(async (t, f) => (await import('./serve.ts')).serve(t, settingsOf(f, env))),
 )
 withSettings(program.command('worker').description('a worker alone, for more machines (PostgreSQL)')).action(
-  act(async (t, f) => (await serving.worker()).worker(t, settingsOf(f, env))),
+  act(async (t, f) => (await import('./worker.ts')).worker(t, settingsOf(f, env))),
 )
 /** A file of one's own has no limits but those that one sets. */
 const runDefaults = { NIGHTSHIFT_MAX_BATCH_LINES: '100000000', NIGHTSHIFT_MAX_FILE_BYTES: '100TB', NIGHTSHIFT_LOG_LEVEL: 'warn' }
@@ -96,7 +83,7 @@ withSettings(
     .option('--endpoint <url>', 'what the lines are for'),
 ).action(
   act(async (t, f, [file = '']) =>
-    (await serving.run()).run(t, settingsOf(f, { ...runDefaults, ...env }), file, {
+    (await import('./run.ts')).run(t, settingsOf(f, { ...runDefaults, ...env }), file, {
       restart: f.restart === true,
       ...(typeof f.endpoint === 'string' ? { endpoint: f.endpoint } : {}),
     }),
@@ -288,7 +275,7 @@ ofOffice(
 const buckets = group('buckets', 'which project may use which bucket')
 ofOffice(sub(buckets, 'list', 'all grants')).action(act((t, f) => office(f, (at) => listBuckets(t, at))))
 sub(buckets, 'check <bucket>', 'try a grant: look, write, publish, read, delete').action(
-  act(async (t, f, [bucket = '']) => (await serving.checkBucket()).checkBucket(t, settingsOf(f, env), bucket)),
+  act(async (t, f, [bucket = '']) => (await import('./check-bucket.ts')).checkBucket(t, settingsOf(f, env), bucket)),
 )
 const quotas = group('quotas', 'what projects may have at most')
 const ofQuotas = (spec: string, about: string) =>
@@ -340,15 +327,15 @@ ofWebhooks('replay <id> <event>', 'send an event again').action(
 )
 const signingKey = group('signing-key', 'what secrets of webhooks are made from')
 sub(signingKey, 'rotate', 'a new key; secrets that were made with the one before stay good until it is retired').action(
-  act(async (t, f) => (await serving.signingKey()).rotateKey(t, settingsOf(f, env))),
+  act(async (t, f) => (await import('./signing-key.ts')).rotateKey(t, settingsOf(f, env))),
 )
 sub(signingKey, 'retire', 'what the key before has made is good no longer')
   .option('--yes', 'also where webhooks still have secrets of it')
-  .action(act(async (t, f) => (await serving.signingKey()).retireKey(t, settingsOf(f, env), f.yes === true)))
+  .action(act(async (t, f) => (await import('./signing-key.ts')).retireKey(t, settingsOf(f, env), f.yes === true)))
 const backends = group('backends', 'the inference servers')
 withSettings(
   backends.command('list').description('ask each of the settings for its models').option('--json', 'one JSON document'),
-).action(act(async (t, f) => (await serving.backends()).showBackends(t, settingsOf(f, env))))
+).action(act(async (t, f) => (await import('./backends.ts')).showBackends(t, settingsOf(f, env))))
 withSettings(
   backends
     .command('check <url>')
@@ -356,7 +343,7 @@ withSettings(
     .option('--json', 'one JSON document'),
 ).action(
   act(async (t, f, [url = '']) =>
-    (await serving.backends()).checkOne(t, settingsOf(f, env), settingsOf({ ...f, backend: [url] }, env)),
+    (await import('./backends.ts')).checkOne(t, settingsOf(f, env), settingsOf({ ...f, backend: [url] }, env)),
   ),
 )
 
@@ -366,9 +353,9 @@ for (const [name, otherwise] of Object.entries(simulateDefaults))
     `--${name.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} <value>`,
     `${simulateHelp[name as keyof typeof simulateHelp]} (default: ${String(otherwise)})`,
   )
-simulator.action(act(async (t, f) => (await serving.simulate()).simulate(t, f)))
+simulator.action(act(async (t, f) => (await import('./simulate.ts')).simulate(t, f)))
 withSettings(add('doctor', 'look at everything, and say what is wrong and what to do')).action(
-  act(async (t, f) => (await serving.doctor()).doctor(t, settingsOf(f, env))),
+  act(async (t, f) => (await import('./doctor.ts')).doctor(t, settingsOf(f, env))),
 )
 program
   .command('demo')
@@ -376,7 +363,7 @@ program
   .option('--backend <url>', 'a real inference server', (url: string, all: string[] = []) => [...all, url])
   .option('--lines <n>', 'so many lines of each example')
   .option('--json', 'no progress')
-  .action(act(async (t, f) => (await serving.demo()).demo(t, f, env)))
+  .action(act(async (t, f) => (await import('./demo.ts')).demo(t, f, env)))
 
 /** Whoever reads has had enough (`| head`): that is no failure. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

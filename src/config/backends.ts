@@ -1,6 +1,7 @@
 import type { BackendTls } from '../domain/backend-tls.ts'
 import { endpointOf, endpoints } from '../domain/endpoints.ts'
 import { SettingsError } from './error.ts'
+import { onlyKnown } from './known.ts'
 import type { Env } from './file.ts'
 import { parseHeaders, valueOf } from './headers.ts'
 import { proxyFor } from './proxy.ts'
@@ -51,9 +52,7 @@ export interface BackendSource {
 
 /** @throws {SettingsError} */
 export function parseBackend(entry: Record<string, unknown>, { where, base, env }: BackendSource): BackendEntry {
-  for (const key of Object.keys(entry))
-    if (!backendKeys.includes(key))
-      throw new SettingsError(`${where}: a backend has no '${key}'. It may have: ${backendKeys.join(', ')}.`)
+  onlyKnown(entry, backendKeys, `${where}: a backend`)
   const {
     url,
     key = null,

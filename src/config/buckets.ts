@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from 'node:path'
 import type { BucketPlace } from '../domain/grant.ts'
 import { SettingsError } from './error.ts'
+import { onlyKnown } from './known.ts'
 import { accessKeys, parseAccess, parsePrefix } from './s3.ts'
 
 /** A bucket of the settings, and the projects (by name or id) that may use it. */
@@ -15,9 +16,7 @@ const bucketKeys = ['bucket', 'folder', 'projects', ...onS3]
 
 /** `base`: where folders are found from. @throws {SettingsError} */
 export function parseBucket(entry: Record<string, unknown>, where: string, base: string): BucketEntry {
-  for (const key of Object.keys(entry))
-    if (!bucketKeys.includes(key))
-      throw new SettingsError(`${where}: a bucket has no '${key}'. It may have: ${bucketKeys.join(', ')}.`)
+  onlyKnown(entry, bucketKeys, `${where}: a bucket`)
   const { bucket, folder, endpoint, projects = ['default'] } = entry
   if (typeof bucket !== 'string' || bucket === '') throw new SettingsError(`${where}: a bucket needs a name`)
   if (!Array.isArray(projects) || projects.some((name) => typeof name !== 'string'))

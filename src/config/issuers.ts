@@ -1,6 +1,7 @@
 import { isSafeAddress, type Issuer, type IssuerGrant, type IssuerKeys, type Said } from '../domain/issuer.ts'
 import { grantable, usualSet } from '../domain/rights.ts'
 import { SettingsError } from './error.ts'
+import { onlyKnown } from './known.ts'
 
 const issuerKeys = ['url', 'audience', 'keys', 'grants']
 const grantKeys = ['where', 'project', 'projectFrom', 'rights', 'rightsFrom', 'operator']
@@ -91,9 +92,4 @@ function said(grant: Record<string, unknown>, name: string, problem: string): Sa
 function namesIn(value: unknown): readonly string[] | null {
   const names: readonly unknown[] = Array.isArray(value) ? value : [value]
   return names.length > 0 && names.every((name) => typeof name === 'string' && name !== '') ? (names as string[]) : null
-}
-
-function onlyKnown(entry: Record<string, unknown>, known: readonly string[], where: string): void {
-  const strange = Object.keys(entry).find((name) => !known.includes(name))
-  if (strange !== undefined) throw new SettingsError(`${where} has no '${strange}'. It may have: ${known.join(', ')}.`)
 }

@@ -1,14 +1,13 @@
 import { dayOf, parseDate } from '../domain/day.ts'
 import { parsePrice, type Price } from '../domain/price.ts'
 import { SettingsError } from './error.ts'
+import { onlyKnown } from './known.ts'
 
 const priceKeys = ['model', 'from', 'input', 'cached', 'output', 'minute']
 
 /** One row of the price list. What is not said costs nothing, but for `cached`, which then costs what `input` does. */
 export function parsePriceEntry(entry: Record<string, unknown>, where: string): Price {
-  for (const key of Object.keys(entry))
-    if (!priceKeys.includes(key))
-      throw new SettingsError(`${where}: a price has no '${key}'. It may have: ${priceKeys.join(', ')}.`)
+  onlyKnown(entry, priceKeys, `${where}: a price`)
   const { model, from = '1970-01-01', input = '0', cached = input, output = '0', minute = '0' } = entry
   if (typeof model !== 'string' || model === '') throw new SettingsError(`${where}: a price needs a model, or '*' for all others`)
   const amount = (value: unknown, name: string): bigint => {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { BackendTls } from '../domain/backend-tls.ts'
 import { SettingsError } from './error.ts'
+import { onlyKnown } from './known.ts'
 
 const tlsKeys = ['ca', 'cert', 'key']
 
@@ -13,8 +14,7 @@ export function parseTls(value: unknown, where: string, url: string, base: strin
     throw new SettingsError(`${where}: ${what} of ${url} ${problem}`)
   }
   const entry = typeof value === 'object' && !Array.isArray(value) ? (value as Record<string, unknown>) : no('tls', form)
-  const strange = Object.keys(entry).find((name) => !tlsKeys.includes(name))
-  if (strange !== undefined) return no('tls', `has no '${strange}'. It may have: ${tlsKeys.join(', ')}.`)
+  onlyKnown(entry, tlsKeys, `${where}: tls of ${url}`)
   if (!url.startsWith('https:')) return no('tls', 'is for an address that begins with https')
 
   const [ca, cert, key] = tlsKeys.map((name) => pemOf(entry[name], base, (problem) => no(`tls.${name}`, problem)))

@@ -2,7 +2,11 @@ import { expect, test } from 'vitest'
 import { invalidAddress } from '../domain/fetch-error.ts'
 import { imagesIn } from '../domain/images.ts'
 import type { Content, OpenAddress } from './fetch/content.ts'
+import type { Outcome } from '../domain/outcome.ts'
 import { outcomeOf } from './http/failure.ts'
+import type { Call } from './http/slot.ts'
+import { sendUpload } from './http/upload-call.ts'
+import type { OpenUpload } from './http/upload.ts'
 import { inlined } from './inlined.ts'
 
 const png = (bytes: number) => Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.alloc(bytes, 7)])
@@ -30,11 +34,14 @@ function web(files: Readonly<Record<string, Buffer>>, pieceBytes: number, more: 
   }
   return { open, seen }
 }
+async function drained(bytes: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of bytes) chunks.push(Buffer.from(chunk))
+  return Buffer.concat(chunks)
+}
 async function sent(body: Buffer, open: OpenAddress, { maxBytes = 1_000_000, signal = never } = {}) {
   const upload = await inlined(body, imagesIn(body), 'p1', { open, maxBytes }).open(signal)
-  const chunks: Uint8Array[] = []
-  for await (const chunk of upload.bytes) chunks.push(Buffer.from(chunk))
-  return { text: Buffer.concat(chunks).toString(), length: upload.length, type: upload.contentType }
+  return { text: (await drained(upload.bytes)).toString(), length: upload.length, type: upload.contentType }
 }
 
 test.each([1, 2, 3, 4, 7, 1000])(
@@ -106,6 +113,13 @@ test('trouble of our own in the midst of a call is ours, and not the backend’s
     address.endsWith('/b')
       ? Promise.reject(Object.assign(new Error('no database'), { code: 'ECONNREFUSED' }))
       : open(address, ...more)
-  const error: unknown = await sent(bodyOf('https://example.com/a', 'https://example.com/b'), failing).catch((e: unknown) => e)
-  expect(outcomeOf(error, true)).toMatchObject({ kind: 'ours' })
+  const body = bodyOf('https://example.com/a', 'https://example.com/b')
+  const outcome = await new Promise((ended) => {
+    const send = ({ bytes }: OpenUpload, told: (outcome: Outcome) => void): Call => {
+      void drained(bytes).catch((error: unknown) => told(outcomeOf(error, true)))
+      return { abort: () => {} }
+    }
+    sendUpload(inlined(body, imagesIn(body), 'p1', { open: failing, maxBytes: 1e6 }), { send, ended })
+  })
+  expect(outcome).toMatchObject({ kind: 'ours' })
 })

@@ -1,7 +1,6 @@
 /** A line on its way out whose images are put into its body: each is opened where the line says that it lies, and passes through as base64, in pieces. */
-import { FetchError, notAnImage, tooLarge, tooManyImages } from '../domain/fetch-error.ts'
+import { notAnImage, tooLarge, tooManyImages } from '../domain/fetch-error.ts'
 import { base64Length, imageKindBytes, imagesAtMost, imageType, type ImagePlace } from '../domain/images.ts'
-import { OurTrouble } from './http/failure.ts'
 import { readAhead, type Ahead } from './read-ahead.ts'
 import type { OpenAddress } from './fetch/content.ts'
 import type { OpenUpload, Upload } from './http/upload.ts'
@@ -44,7 +43,7 @@ export function inlined(body: Buffer, places: readonly ImagePlace[], projectId: 
           }
         }
         for (const [i, place] of places.entries()) {
-          const { type, chunks } = i === 0 && first ? first : await openAt(place).catch(whileSending)
+          const { type, chunks } = i === 0 && first ? first : await openAt(place)
           yield body.subarray(at, place.start)
           yield Buffer.from(opening(type))
           yield* base64(counted(chunks))
@@ -61,11 +60,6 @@ export function inlined(body: Buffer, places: readonly ImagePlace[], projectId: 
       }
     },
   }
-}
-
-/** NOTE: what fails before anything is sent is told apart by who failed; in the midst of a call all that is no fault of the line would be taken for the backend's. */
-function whileSending(error: unknown): never {
-  throw error instanceof FetchError ? error : new OurTrouble('what it names could not be opened', { cause: error })
 }
 
 const opening = (type: string): string => `"data:${type};base64,`

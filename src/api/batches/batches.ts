@@ -2,15 +2,13 @@ import type { FastifyInstance } from 'fastify'
 import type { Caller } from '../../auth/caller.ts'
 import { isAddress, locate } from '../../domain/address.ts'
 import { windowMs } from '../../domain/batch.ts'
-import { readsForLines } from '../../domain/endpoints.ts'
 import { badAddress, cannotCancel, invalidValue, noSuchAfter, noSuchBatch } from '../../domain/errors.ts'
 import { isUuid, parseBatchId, type BatchId } from '../../domain/ids.ts'
-import { inputNeeds } from '../../domain/rights.ts'
 import { listWire } from '../../domain/wire.ts'
 import { cancelBatch, findBatch, findBatches, listBatches } from '../../store/batches.ts'
 import { gatherReads } from '../../store/gather.ts'
 import { listGrants } from '../../store/buckets.ts'
-import { checkRights, does } from '../guard/allowed.ts'
+import { checkInputRights, does } from '../guard/allowed.ts'
 import { makeDryRuns } from './dry-run.ts'
 import { batchView } from './batch-view.ts'
 import { createOnce, tellCreated } from './create-once.ts'
@@ -50,13 +48,7 @@ export function batchRoutes(app: FastifyInstance, parts: ApiParts): void {
     async (request, reply) => {
       const { caller, body } = request
       checkCreate(parts, body)
-      checkRights(
-        request,
-        inputNeeds({
-          isObject: isAddress(body.input_file_id),
-          readsForLines: readsForLines(body.endpoint, parts.limits.inlinesImages),
-        }),
-      )
+      checkInputRights(request, { input: body.input_file_id, endpoint: body.endpoint }, parts.limits)
       await checkInput(parts, caller, body.input_file_id)
       if (request.query.dry_run === 'true') return dryRunOf(request)
       return tellCreated(parts, caller, await createOnce(parts, request, reply))

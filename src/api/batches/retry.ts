@@ -1,15 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import { isAddress } from '../../domain/address.ts'
 import { isTerminal, type Batch } from '../../domain/batch.ts'
-import { readsForLines } from '../../domain/endpoints.ts'
 import { cannotRetry, noSuchBatch } from '../../domain/errors.ts'
 import { isFileId, parseBatchId, type ProjectId } from '../../domain/ids.ts'
-import { inputNeeds } from '../../domain/rights.ts'
 import { findBatch } from '../../store/batches.ts'
 import { findFile } from '../../store/files.ts'
 import { publishedOutputs } from '../../store/outputs.ts'
 import { loadInputTag } from '../../store/result-rows.ts'
-import { checkRights, does } from '../guard/allowed.ts'
+import { checkInputRights, does } from '../guard/allowed.ts'
 import { makeOnce, tellCreated } from './create-once.ts'
 import type { ApiParts } from '../parts.ts'
 import { batch, idParams, mostMetadata, retryBody, type RetryBody } from '../schemas.ts'
@@ -29,13 +27,7 @@ export function retryRoutes(app: FastifyInstance, parts: ApiParts): void {
       const failed = await findBatch(db, projectId, parseBatchId(request.params.id))
       if (!failed) throw noSuchBatch(request.params.id)
       checkOffered(parts, failed)
-      checkRights(
-        request,
-        inputNeeds({
-          isObject: isAddress(failed.input),
-          readsForLines: readsForLines(failed.endpoint, parts.limits.inlinesImages),
-        }),
-      )
+      checkInputRights(request, failed, parts.limits)
       const { codes, statuses, idempotency_key: key } = request.body ?? {}
       const created = await makeOnce(parts, request, reply, key ?? null, {
         endpoint: failed.endpoint,

@@ -1,6 +1,5 @@
 import { BlobMissing } from '../../blobs/blobs.ts'
 import { BucketDenied, ObjectChanged, ObjectMissing } from '../../blobs/bucket.ts'
-import { openBucket } from '../../blobs/open.ts'
 import { isAddress, locate } from '../../domain/address.ts'
 import { isFileId, type ProjectId } from '../../domain/ids.ts'
 import type { ContentKind } from '../../domain/rights.ts'
@@ -21,7 +20,11 @@ export interface Content {
 }
 
 /** A file of the project, or an object in a bucket that is granted to it; null for anything else. */
-export async function findContent({ db, files }: ApiParts, projectId: ProjectId, id: string): Promise<Content | null> {
+export async function findContent(
+  { db, files, openBucket }: ApiParts,
+  projectId: ProjectId,
+  id: string,
+): Promise<Content | null> {
   if (!isAddress(id)) {
     const file = isFileId(id) ? await findFile(db, projectId, id) : null
     const bytes = file && (await files.head(file.blob))

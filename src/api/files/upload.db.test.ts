@@ -56,7 +56,7 @@ async function open(openDb: OpenDb) {
     fileMs: 1e9,
   }
   const newUuid = () => randomUUID()
-  const api = await makeApi({ db, files, scratch, clock, events, metrics, randomBytes, newUuid, serving: { tls: null, maxConnections: 100, headerMs: 1000, proxies: [] }, createTogether: gather(db, createBatches, 10), version: '0', readiness: async () => [], limits, prices, folder: home, webhooks: null, dryRun: async () => ({ kind: 'refused', errors: [] }) }) // prettier-ignore
+  const api = await makeApi({ db, files, scratch, openBucket, clock, events, metrics, randomBytes, newUuid, serving: { tls: null, maxConnections: 100, headerMs: 1000, proxies: [] }, createTogether: gather(db, createBatches, 10), version: '0', readiness: async () => [], limits, prices, folder: home, webhooks: null, dryRun: async () => ({ kind: 'refused', errors: [] }) }) // prettier-ignore
   onTestFinished(async () => {
     await api.close()
     await real[Symbol.asyncDispose]()

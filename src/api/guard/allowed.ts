@@ -1,9 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Caller, Claim } from '../../auth/caller.ts'
+import { isAddress } from '../../domain/address.ts'
+import { readsForLines } from '../../domain/endpoints.ts'
 import { lacksRight } from '../../domain/errors.ts'
-import { missingRight, operations, type Operation, type Right } from '../../domain/rights.ts'
+import { inputNeeds, missingRight, operations, type Operation, type Right } from '../../domain/rights.ts'
 import type { Throttle } from './rates.ts'
 import { describeRoute } from '../openapi.ts'
+import type { ApiLimits } from '../parts.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -32,6 +35,15 @@ export function guardRoutes(routes: FastifyInstance, whoCalls: (claim: Claim) =>
     await throttle(request.caller, operation, reply)
     checkRights(request, operations[operation])
   })
+}
+
+/** Of who makes a batch of this input, beside the right to make one. @throws 403 */
+export function checkInputRights(
+  request: Pick<FastifyRequest, 'caller'>,
+  { input, endpoint }: { readonly input: string; readonly endpoint: string },
+  { inlinesImages }: Pick<ApiLimits, 'inlinesImages'>,
+): void {
+  checkRights(request, inputNeeds({ isObject: isAddress(input), readsForLines: readsForLines(endpoint, inlinesImages) }))
 }
 
 /** @throws 403 that names the first right that is missing */

@@ -1,6 +1,6 @@
 import { FetchError } from '../../domain/fetch-error.ts'
 import type { Outcome } from '../../domain/outcome.ts'
-import { codeOf, unfetched } from './failure.ts'
+import { codeOf, OurTrouble, unfetched } from './failure.ts'
 import type { Call } from './slot.ts'
 import type { OpenUpload, Upload } from './upload.ts'
 
@@ -26,13 +26,11 @@ export function sendUpload(upload: Upload, { send, ended }: UploadCallParts): Ca
     try {
       const opened = await upload.open(closing.signal)
       if (closing.signal.aborted) return
-      call = send(opened, (outcome) => end(outcome.kind === 'answered' ? opened.read(outcome) : outcome))
-    } catch (error) {
-      end(
-        error instanceof FetchError
-          ? unfetched(error)
-          : { kind: 'ours', message: codeOf(error) || 'what it names could not be opened' },
+      call = send({ ...opened, bytes: tellingOurs(opened.bytes) }, (outcome) =>
+        end(outcome.kind === 'answered' ? opened.read(outcome) : outcome),
       )
+    } catch (error) {
+      end(error instanceof FetchError ? unfetched(error) : { kind: 'ours', message: whatFailed(error) })
     }
   }
   void run()
@@ -44,3 +42,14 @@ export function sendUpload(upload: Upload, { send, ended }: UploadCallParts): Ca
     },
   }
 }
+
+/** In the midst of a call what fails here would be taken for the backend's: it is said whose it is. */
+async function* tellingOurs(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* bytes
+  } catch (error) {
+    throw error instanceof FetchError ? error : new OurTrouble(whatFailed(error), { cause: error })
+  }
+}
+
+const whatFailed = (error: unknown): string => codeOf(error) || 'what it names could not be opened'
