@@ -1,6 +1,7 @@
 /** A line on its way out whose images are put into its body: each is opened where the line says that it lies, and passes through as base64, in pieces. */
 import { notAnImage, tooLarge, tooManyImages } from '../domain/fetch-error.ts'
-import { base64Length, imageKindBytes, imagesAtMost, imageType, type ImagePlace } from '../domain/images.ts'
+import { base64Length, imagesAtMost, imageType, type ImagePlace } from '../domain/images.ts'
+import { kindBytes } from '../domain/media-type.ts'
 import { readAhead, type Ahead } from './read-ahead.ts'
 import type { OpenAddress } from './fetch/content.ts'
 import type { OpenUpload, Upload } from './http/upload.ts'
@@ -24,7 +25,7 @@ export function inlined(body: Buffer, places: readonly ImagePlace[], projectId: 
       if (places.length > imagesAtMost) throw tooManyImages(imagesAtMost)
       const openAt = async ({ address }: ImagePlace): Promise<OpenImage> => {
         const { bytes, size, contentType } = await open(address, projectId, signal)
-        const ahead = await readAhead(bytes, imageKindBytes, signal)
+        const ahead = await readAhead(bytes, kindBytes, signal)
         const type = imageType(ahead.head, contentType)
         if (type === null) throw notAnImage()
         return { type, size: size ?? ahead.whole, chunks: ahead.chunks }

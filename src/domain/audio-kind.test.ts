@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { audioKindOf, describeAudio, kindBytes } from './audio-kind.ts'
+import { audioKindOf, describeAudio } from './audio-kind.ts'
+import { kindBytes } from './media-type.ts'
 
 const headOf = (name: string): Buffer =>
   readFileSync(join(import.meta.dirname, '../../test/data/audio', name)).subarray(0, kindBytes)

@@ -1,3 +1,5 @@
+import { toldType, wordsOf } from './media-type.ts'
+
 /** A kind of audio file: its media type, and how names of it end. */
 export interface AudioKind {
   readonly type: string
@@ -13,12 +15,9 @@ const kinds = {
   mp3: { type: 'audio/mpeg', ending: '.mp3' },
 } as const satisfies Record<string, AudioKind>
 
-/** So many bytes tell the kind. */
-export const kindBytes = 12
-
 /** By the first bytes of a file: name and type are what somebody says. Tags (ID3v2) stand before an mp3; null: none of these. */
 export function audioKindOf(head: Buffer): (typeof kinds)[keyof typeof kinds] | null {
-  const [four, next, last] = [0, 4, 8].map((at) => head.toString('latin1', at, at + 4))
+  const [four, next, last] = wordsOf(head)
   if (four === 'RIFF' && last === 'WAVE') return kinds.wav
   if (four === 'fLaC') return kinds.flac
   if (four === 'OggS') return kinds.ogg
@@ -33,7 +32,7 @@ export function describeAudio(
   head: Buffer,
 ): { readonly name: string; readonly type: string } {
   const kind = audioKindOf(head)
-  const told = /^(audio|video)\/[\w.+-]+$/.exec(contentType?.split(';')[0]?.trim().toLowerCase() ?? '')?.[0]
+  const told = toldType(contentType, ['audio', 'video'])
   const ending = kind?.ending ?? Object.values(kinds).find(({ type }) => type === told)?.ending ?? ''
   const isWhole = name !== null && /\.[A-Za-z0-9]{2,5}$/.test(name)
   return { name: isWhole ? name : `${name ?? 'audio'}${ending}`, type: told ?? kind?.type ?? 'application/octet-stream' }

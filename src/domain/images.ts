@@ -3,6 +3,7 @@ import { isAddress } from './address.ts'
 import { isFileId } from './ids.ts'
 import { memberAt, memberNames } from './json-member.ts'
 import { skipSpace, skipString } from './json-scan.ts'
+import { toldType, wordsOf } from './media-type.ts'
 
 /** Where the JSON text of an address stands in a body, quotes included. */
 export interface ImagePlace {
@@ -20,8 +21,8 @@ const image = memberNames(['image_url'])
 const address = memberNames(['url'])
 
 /**
- * In the order of the body, and no more than one beyond what a body may name. What counts is within `messages` (chat) or `input` (responses): an `image_url` that is text, or an object with `url`. `data:` addresses and
- * whatever else is no address that the server could open stay. The body is a JSON object: the plan has checked it.
+ * In the order of the body, and no more than one beyond what a body may name. What counts is within `messages` (chat) or `input` (responses): an `image_url` that is
+ * text, or an object with `url`. `data:` addresses and whatever else is no address that the server could open stay. The body is a JSON object: the plan has checked it.
  */
 export function imagesIn(body: Buffer): ImagePlace[] {
   const found: ImagePlace[] = []
@@ -64,18 +65,15 @@ export function imagesIn(body: Buffer): ImagePlace[] {
 
 const isOpened = (text: string): boolean => isAddress(text) || isFileId(text)
 
-/** The first bytes of a file tell its kind. */
-export const imageKindBytes = 12
-
 /** The media type of an image: by its first bytes, else what somebody said of it; null: it is none. */
 export function imageType(head: Buffer, told: string | null): string | null {
-  const [four, next, last] = [0, 4, 8].map((at) => head.toString('latin1', at, at + 4))
+  const [four, next, last] = wordsOf(head)
   if (head.toString('latin1', 0, 8) === '\u0089PNG\r\n\u001a\n') return 'image/png'
   if (head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff) return 'image/jpeg'
   if (four === 'GIF8') return 'image/gif'
   if (four === 'RIFF' && last === 'WEBP') return 'image/webp'
   if (next === 'ftyp' && last === 'avif') return 'image/avif'
-  return /^image\/[\w.+-]+$/.exec(told?.split(';')[0]?.trim().toLowerCase() ?? '')?.[0] ?? null
+  return toldType(told, ['image'])
 }
 
 /** How long `bytes` bytes are in base64. */

@@ -10,8 +10,14 @@ export type NewKey = Omit<Key, 'access' | 'lastUsedAt' | 'revokedAt'> & {
 
 /** Within a transaction: a key without its rights could be seen otherwise. */
 export async function insertKey(tx: Queries, key: NewKey): Promise<void> {
+  await insertRow(tx, key)
+  await insertAccess(tx, key.id, key.access)
+}
+
+/** `otherwise`: what becomes of a row that is there already, as SQL; it is refused by default. */
+async function insertRow(tx: Queries, key: NewKey, otherwise = ''): Promise<void> {
   await tx.query(
-    `insert into keys (id, project_id, name, hash, hint, operator, limits, created_at, expires_at, issuer) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+    `insert into keys (id, project_id, name, hash, hint, operator, limits, created_at, expires_at, issuer) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ${otherwise}`,
     [
       key.id,
       key.projectId,
@@ -25,9 +31,12 @@ export async function insertKey(tx: Queries, key: NewKey): Promise<void> {
       key.issuer,
     ],
   )
-  for (const { projectId, rights } of key.access)
-    await tx.query(`insert into key_rights (key_id, project_id, rights) values ($1, $2, $3)`, [
-      key.id,
+}
+
+async function insertAccess(tx: Queries, id: KeyId, access: NewKey['access'], otherwise = ''): Promise<void> {
+  for (const { projectId, rights } of access)
+    await tx.query(`insert into key_rights (key_id, project_id, rights) values ($1, $2, $3) ${otherwise}`, [
+      id,
       projectId,
       rights.join(' '),
     ])
@@ -48,20 +57,14 @@ export async function holdSubject(db: Db, subject: NewKey): Promise<Key | null> 
     const access = subject.access.filter(({ projectId }) => living.has(projectId))
     const [first] = access
     if (!first) return null
-    const { id, name, hash, hint, isOperator, createdAt, issuer } = subject
-    await tx.query(
-      `insert into keys (id, project_id, name, hash, hint, operator, limits, created_at, issuer) values ($1, $2, $3, $4, $5, $6, '{}', $7, $8)
-       on conflict (hash) do update set operator = case when excluded.operator = 1 then 1 else keys.operator end`,
-      [id, first.projectId, name, hash, hint, isOperator ? 1 : 0, createdAt, issuer],
+    await insertRow(
+      tx,
+      { ...subject, projectId: first.projectId },
+      'on conflict (hash) do update set operator = case when excluded.operator = 1 then 1 else keys.operator end',
     )
-    const key = await findKeyByHash(tx, hash)
+    const key = await findKeyByHash(tx, subject.hash)
     if (!key) throw new Error('a subject that was made is not there')
-    for (const { projectId, rights } of access)
-      await tx.query(
-        `insert into key_rights (key_id, project_id, rights) values ($1, $2, $3)
-         on conflict (key_id, project_id) do update set rights = excluded.rights`,
-        [key.id, projectId, rights.join(' ')],
-      )
+    await insertAccess(tx, key.id, access, 'on conflict (key_id, project_id) do update set rights = excluded.rights')
     return key
   })
 }

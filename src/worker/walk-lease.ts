@@ -1,18 +1,15 @@
 import { Stopped } from '../domain/stop.ts'
-import type { BatchId } from '../domain/ids.ts'
 import { joinSignals, over } from '../kit/abort.ts'
-import type { Clock } from '../kit/clock.ts'
-import { renewWalk } from '../store/walks.ts'
-import type { Db } from '../store/db.ts'
+import { renewWalk, type Walk } from '../store/walks.ts'
+import type { WorkerParts } from './parts.ts'
 
 /**
  * Does `work` under a walk's lease: renews it while the work lasts, and aborts the work when it is lost (or when the database has been out of reach for as
  * long as the lease) or when the worker stops.
  */
 export async function underLease<T>(
-  { db, clock, leaseMs, renewMs }: { db: Db; clock: Clock; leaseMs: number; renewMs: number },
-  id: BatchId,
-  fence: number,
+  { db, clock, settings: { leaseMs, renewMs } }: Pick<WorkerParts, 'db' | 'clock' | 'settings'>,
+  { batch: { id }, fence }: Pick<Walk, 'batch' | 'fence'>,
   outer: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {

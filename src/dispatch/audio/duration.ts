@@ -4,7 +4,8 @@
  * unread, covers and all; and nothing plays for longer than its bytes can hold.
  */
 import { parseFromTokenizer, type IFormat } from 'music-metadata'
-import { audioKindOf, kindBytes } from '../../domain/audio-kind.ts'
+import { audioKindOf } from '../../domain/audio-kind.ts'
+import { kindBytes } from '../../domain/media-type.ts'
 import { AudioTokens } from './audio-tokens.ts'
 
 /** wav, flac, ogg (opus, vorbis), m4a, webm and mp3, by the names that the parsers have. */

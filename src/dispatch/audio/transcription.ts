@@ -3,7 +3,8 @@
  * Of the audio never more is held than tells its kind, or its size where nobody has told that. Beside it its length is listened for.
  */
 import { randomBytes } from 'node:crypto'
-import { describeAudio, kindBytes } from '../../domain/audio-kind.ts'
+import { describeAudio } from '../../domain/audio-kind.ts'
+import { kindBytes } from '../../domain/media-type.ts'
 import { invalidAddress } from '../../domain/fetch-error.ts'
 import { formOf, type Form } from '../../domain/form.ts'
 import { multipartFrame } from '../../domain/multipart.ts'

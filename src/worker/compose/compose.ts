@@ -87,23 +87,17 @@ export function makeComposer(parts: WorkerParts): Composer {
     const { batch, fence } = walk
     const startedAt = clock.monotonic()
     try {
-      await underLease(
-        { db, clock, leaseMs: settings.leaseMs, renewMs: settings.renewMs },
-        batch.id,
-        fence,
-        outer,
-        async (signal) => {
-          for (let seen: Batch | null = batch; seen && !signal.aborted; seen = await loadBatch(db, batch.id)) {
-            const publication = await compose(walk, seen, signal)
-            if (publication && (await publish({ batch: seen, fence, what: publication }))) {
-              events.batchPublished(seen, publication.ending, publication.sums, clock.monotonic() - startedAt)
-              if (publication.ending !== 'completed') db.hint('change')
-              return
-            }
-            if (!publication || seen.status === 'cancelling') return // NOTE: our fence is old: another composer has it
+      await underLease({ db, clock, settings }, { batch, fence }, outer, async (signal) => {
+        for (let seen: Batch | null = batch; seen && !signal.aborted; seen = await loadBatch(db, batch.id)) {
+          const publication = await compose(walk, seen, signal)
+          if (publication && (await publish({ batch: seen, fence, what: publication }))) {
+            events.batchPublished(seen, publication.ending, publication.sums, clock.monotonic() - startedAt)
+            if (publication.ending !== 'completed') db.hint('change')
+            return
           }
-        },
-      )
+          if (!publication || seen.status === 'cancelling') return // NOTE: our fence is old: another composer has it
+        }
+      })
     } catch (error) {
       const since = walk.troubleSince === null ? 0 : clock.now() - walk.troubleSince
       if (!outer.aborted) events.composeFailed(batch, error)

@@ -45,18 +45,12 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
   async function walkPlan({ batch, fence }: Walk, outer: AbortSignal): Promise<void> {
     const startedAt = clock.monotonic()
     try {
-      await underLease(
-        { db, clock, leaseMs: settings.leaseMs, renewMs: settings.renewMs },
-        batch.id,
-        fence,
-        outer,
-        async (signal) => {
-          const result = await makePlan({ batch, fence }, signal)
-          if (await conclude(batch, fence, result, clock.monotonic() - startedAt)) return
-          await giveBackWalk(db, batch.id, fence, 0, null) // NOTE: a cancel came first; whoever composes ends it
-          db.hint('compose')
-        },
-      )
+      await underLease({ db, clock, settings }, { batch, fence }, outer, async (signal) => {
+        const result = await makePlan({ batch, fence }, signal)
+        if (await conclude(batch, fence, result, clock.monotonic() - startedAt)) return
+        await giveBackWalk(db, batch.id, fence, 0, null) // NOTE: a cancel came first; whoever composes ends it
+        db.hint('compose')
+      })
     } catch (error) {
       const stopping = outer.aborted
       if (!stopping) log.warn('a plan failed; it is tried again', { batch: batch.id, error })
