@@ -108,7 +108,7 @@ export async function listAudit(t: Terminal, office: Office, ask: AuditAsk): Pro
     String(e.status),
     e.operation,
     e.target ?? '',
-    e.key ?? (e.status === 401 ? 'nobody known' : 'a command'),
+    e.key ?? (e.status < 400 ? 'a command' : 'nobody known'),
     e.project ?? '',
     e.address,
   ])
