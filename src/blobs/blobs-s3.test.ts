@@ -114,12 +114,12 @@ describe.each(serverNames)('%s', (server) => {
         ranges.map(({ name, start, bytes }) => ({ big, parted, small })[name as 'big'].subarray(start, start + bytes)),
       )
       proxy.seen.length = 0
-      expect(await blobs.compose('one', ranges)).toBe(whole.length)
+      expect(await blobs.compose('one', ranges, blobs)).toBe(whole.length)
       expect((await bytesOf(blobs, 'one')).equals(whole)).toBe(true)
       expect(proxy.seen.filter((one) => /^PUT .*partNumber=\d+/.test(one))).toHaveLength(5)
       expect(proxy.seen.filter((one) => /^GET .*big/.test(one))).toEqual([])
       const lost = [...ranges, { name: 'none', start: 0, bytes: 6 * MiB }]
-      await expect(blobs.compose('two', lost)).rejects.toThrow(BlobMissing)
+      await expect(blobs.compose('two', lost, blobs)).rejects.toThrow(BlobMissing)
       expect([await blobs.head('two'), await uploads(place.prefix)]).toEqual([null, []])
     })
 
@@ -130,7 +130,7 @@ describe.each(serverNames)('%s', (server) => {
       await Promise.all(names.map((name) => blobs.put(name, piece)))
       const ranges = Array.from({ length: 1000 }, (_, i) => ({ name: `p/${i % 50}`, start: 0, bytes: piece.length }))
       const from = performance.now()
-      expect(await blobs.compose('one', ranges)).toBe(20_000_000)
+      expect(await blobs.compose('one', ranges, blobs)).toBe(20_000_000)
       expect(performance.now() - from).toBeLessThan(20_000)
       expect((await bytesOf(blobs, 'one')).equals(Buffer.concat(ranges.map(() => piece)))).toBe(true)
     })
@@ -160,7 +160,7 @@ describe.each(serverNames)('%s', (server) => {
         return null
       }
       const ranges = ['big', 'none'].map((name) => ({ name, start: 0, bytes: 12 * MiB }))
-      await expect(blobs.compose('one', ranges)).rejects.toThrow(BlobMissing)
+      await expect(blobs.compose('one', ranges, blobs)).rejects.toThrow(BlobMissing)
       expect(ended.slice(0, 2)).toEqual(['copy', 'abort'])
     })
 

@@ -1,5 +1,15 @@
 /** Blobs in a bucket on S3: a blob is an object under the prefix and its name. A small one is put at once, a bigger one as an upload in parts, completed at its end. */
-import { BlobMissing, checkBlobName, NoRoom, type BlobRange, type Blobs, type BlobSource, type S3BlobsPlace } from './blobs.ts'
+import { isDeepStrictEqual } from 'node:util'
+import {
+  BlobMissing,
+  checkBlobName,
+  NoRoom,
+  readAll,
+  type BlobRange,
+  type Blobs,
+  type BlobSource,
+  type S3BlobsPlace,
+} from './blobs.ts'
 import { openS3, type Patience } from './s3/client.ts'
 import { composeObject } from './s3/compose.ts'
 import { cutParts, type Part } from './s3/cut.ts'
@@ -75,24 +85,25 @@ export function openS3Blobs(place: S3BlobsPlace, patience?: Patience): Blobs {
     return buffer
   }
 
+  /** What lies elsewhere comes through here, and everything does where the server does not know how to copy. */
+  async function compose(name: string, ranges: readonly BlobRange[], from: Blobs, signal?: AbortSignal): Promise<number> {
+    const keyOf = keysOf(from, place)
+    if (keyOf)
+      try {
+        return await composeObject({ s3, keyOf, readRange: from.readRange }, at(name), ranges, signal)
+      } catch (error) {
+        if (!(error instanceof S3Failure) || meaningOf(error) !== 'not known') throw told(error)
+      }
+    return put(name, readAll(from, ranges, signal), signal)
+  }
+
   return {
+    place,
     put,
     read,
     readRange,
     head: (name) => telling(async () => (await lookAt(s3, at(name)))?.bytes ?? null),
-    compose: (name, ranges, signal) =>
-      telling(() =>
-        composeObject(
-          {
-            s3,
-            keyOf: (other) => at(other).key,
-            readRange,
-          },
-          at(name),
-          ranges,
-          signal,
-        ),
-      ),
+    compose,
     delete: (names) =>
       telling(() =>
         deleteObjects(
@@ -121,6 +132,12 @@ export function openS3Blobs(place: S3BlobsPlace, patience?: Patience): Blobs {
             await abortUpload(s3, upload)
       }),
   }
+}
+
+/** The keys of another store's blobs in the same bucket, as the same user; null: it lies elsewhere. */
+function keysOf({ place }: Blobs, here: S3BlobsPlace): ((name: string) => string) | null {
+  if (place?.kind !== 's3' || !isDeepStrictEqual({ ...place, prefix: '' }, { ...here, prefix: '' })) return null
+  return (name) => place.prefix + checkBlobName(name)
 }
 
 async function* after(first: Part, rest: AsyncIterable<Part>): AsyncGenerator<Part> {

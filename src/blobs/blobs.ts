@@ -15,6 +15,8 @@ export type BlobSource = Uint8Array | readonly Uint8Array[] | AsyncIterable<Uint
  * A blob is whole or absent: a put that fails or is killed leaves nothing under the name. A put under a name that exists replaces it.
  */
 export interface Blobs {
+  /** null: nowhere that another store could lie. */
+  readonly place: BlobsPlace | null
   /** Durable when it resolves. Gives the size. */
   put(name: string, source: BlobSource, signal?: AbortSignal): Promise<number>
   /** The bytes from `start` (default 0), `bytes` long (default: to the end), in chunks of at most 1 MiB; a chunk is good until the next is asked for. @throws {BlobMissing} */
@@ -23,8 +25,11 @@ export interface Blobs {
   readRange(range: BlobRange, signal?: AbortSignal, into?: Buffer): Promise<Buffer>
   /** Size in bytes, or null if there is no such blob. */
   head(name: string): Promise<number | null>
-  /** One blob from stretches of others, in order. */
-  compose(name: string, parts: readonly BlobRange[], signal?: AbortSignal): Promise<number>
+  /**
+   * One blob from stretches of others, in order, which lie in `from`. Of a store in the same place their bytes do not come through this process where that can
+   * be had: on S3 the server copies them, in a folder they are linked. Gives the size. @throws {BlobMissing}
+   */
+  compose(name: string, parts: readonly BlobRange[], from: Blobs, signal?: AbortSignal): Promise<number>
   /** Deletes; names that do not exist are no error. */
   delete(names: readonly string[]): Promise<void>
   /** Removes what puts left half written that were killed: what has not been written to since `olderThan` (ms). */
@@ -54,4 +59,9 @@ export class NoRoom extends Error {
 export function checkBlobName(name: string): string {
   if (!/^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/.test(name)) throw new Error(`not a blob name: '${name}'`)
   return name
+}
+
+/** Stretches of blobs as one source. */
+export async function* readAll(from: Blobs, ranges: readonly BlobRange[], signal?: AbortSignal): AsyncGenerator<Buffer> {
+  for (const { name, start, bytes } of ranges) if (bytes > 0) yield* from.read(name, { start, bytes }, signal)
 }

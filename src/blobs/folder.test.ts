@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile, mkdir } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -22,6 +22,33 @@ test('what a killed put left half written is swept, and no younger one', async (
   const blobs = openFolder(folder)
   await blobs.sweepTemporary(Date.now() - 60_000)
   expect(await readdir(join(folder, '.tmp'))).toEqual(['half'])
+  await blobs.sweepTemporary(Date.now() + 60_000)
+  expect(await readdir(join(folder, '.tmp'))).toEqual([])
+})
+
+test('what is composed of big stretches in another folder is linked: no byte is written again', async () => {
+  const [folder, scratch] = [await home(), await home()]
+  const [blobs, other] = [openFolder(folder), openFolder(scratch)]
+  await other.put('a/x', Buffer.alloc(200_000))
+  await other.put('a/small', Buffer.alloc(2))
+  const big = { name: 'a/x', start: 5, bytes: 199_000 }
+  await blobs.compose('p/linked', [big, { name: 'a/small', start: 0, bytes: 2 }, big], other)
+  const inode = async (path: string) => (await stat(path)).ino
+  const source = await inode(join(scratch, 'a/x'))
+  expect([await inode(join(folder, 'p/linked/.0')), await inode(join(folder, 'p/linked/.2'))]).toEqual([source, source])
+  await blobs.compose('p/written', [{ name: 'a/small', start: 0, bytes: 2 }], other)
+  expect((await stat(join(folder, 'p/written'))).isFile()).toBe(true)
+  await blobs.compose('p/again', [{ name: 'p/linked', start: 199_000, bytes: 199_002 }], blobs)
+  expect([(await stat(join(folder, 'p/again'))).isFile(), await blobs.head('p/again')]).toEqual([true, 199_002])
+  await blobs.delete(['p/linked', 'p/written', 'p/again'])
+  expect([await readdir(folder), await readdir(join(folder, '.tmp'))]).toEqual([['.tmp'], []])
+})
+
+test('of links that a killed compose left, all are swept', async () => {
+  const folder = await home()
+  await mkdir(join(folder, '.tmp/half'), { recursive: true })
+  await writeFile(join(folder, '.tmp/half/.0'), 'x')
+  const blobs = openFolder(folder)
   await blobs.sweepTemporary(Date.now() + 60_000)
   expect(await readdir(join(folder, '.tmp'))).toEqual([])
 })

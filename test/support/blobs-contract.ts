@@ -80,14 +80,81 @@ export function blobsContract(open: () => Promise<Blobs>): void {
     const blobs = await open()
     await blobs.put('x', Buffer.from('0123456789'))
     await blobs.put('y', Buffer.from('abc'))
-    expect(
-      await blobs.compose('z', [
-        { name: 'x', start: 8, bytes: 2 },
-        { name: 'y', start: 0, bytes: 0 },
-        { name: 'y', start: 1, bytes: 2 },
-      ]),
-    ).toBe(4)
+    const ranges = [
+      { name: 'x', start: 8, bytes: 2 },
+      { name: 'y', start: 0, bytes: 0 },
+      { name: 'y', start: 1, bytes: 2 },
+    ]
+    expect(await blobs.compose('z', ranges, blobs)).toBe(4)
     expect(await whole(blobs.read('z'))).toBe('89bc')
+    expect(await blobs.compose('none', [{ name: 'y', start: 3, bytes: 0 }], blobs)).toBe(0)
+    expect(await blobs.head('none')).toBe(0)
+  })
+
+  test('stretches of another store make one too, and it stays when that has nothing any more', async () => {
+    const [blobs, other] = [await open(), await open()]
+    const [x, y] = [Buffer.alloc(300_000, 'x0123456789'), Buffer.alloc(200_000, 'y9876543210')]
+    await other.put('s/x', x)
+    await other.put('s/y', y)
+    const ranges = [
+      { name: 's/x', start: 7, bytes: 299_993 },
+      { name: 's/y', start: 0, bytes: 199_999 },
+    ]
+    const expected = Buffer.concat([x.subarray(7), y.subarray(0, 199_999)])
+    expect(await blobs.compose('p/z', ranges, other)).toBe(499_992)
+    await other.delete(['s/x', 's/y'])
+    expect([await whole(blobs.read('p/z')), await blobs.head('p/z'), await names(blobs, '')]).toEqual([
+      expected.toString(),
+      499_992,
+      ['p/z'],
+    ])
+    for (const [start, bytes] of [
+      [0, 1],
+      [299_990, 10],
+      [299_993, 1],
+      [499_991, 1],
+      [100, 499_000],
+    ] as const) {
+      const stretch = text(expected.subarray(start, start + bytes))
+      expect(await whole(blobs.read('p/z', { start, bytes }))).toBe(stretch)
+      expect(text(await blobs.readRange({ name: 'p/z', start, bytes }))).toBe(stretch)
+    }
+    expect(await whole(blobs.read('p/z', { start: 499_992 }))).toBe('')
+    await expect(blobs.readRange({ name: 'p/z', start: 499_990, bytes: 3 })).rejects.toThrow(BlobMissing)
+    expect(await names(blobs, 'p/z')).toEqual(['p/z'])
+    expect(await names(blobs, 'p/z/')).toEqual([])
+    await blobs.delete(['p/z', 'p/z'])
+    expect([await blobs.head('p/z'), await names(blobs, '')]).toEqual([null, []])
+    await expect(whole(blobs.read('p/z'))).rejects.toThrow(BlobMissing)
+  })
+
+  test('what is composed takes the place of what is put, and the other way round', async () => {
+    const blobs = await open()
+    const bytes = Buffer.alloc(100_000, 'z')
+    await blobs.put('x', bytes)
+    const compose = () => blobs.compose('a/b', [{ name: 'x', start: 1, bytes: 99_999 }], blobs)
+    await blobs.put('a/b', Buffer.from('before'))
+    for (let i = 0; i < 2; i++) {
+      expect([await compose(), await blobs.head('a/b')]).toEqual([99_999, 99_999])
+      expect([await compose(), await blobs.head('a/b')]).toEqual([99_999, 99_999])
+      await blobs.put('a/b', Buffer.from('after'))
+      expect(await whole(blobs.read('a/b'))).toBe('after')
+    }
+    expect(await names(blobs, '')).toEqual(['a/b', 'x'])
+  })
+
+  test('of blobs that are not there, or shorter than is asked for, nothing is made', async () => {
+    const blobs = await open()
+    await blobs.put('x', Buffer.alloc(100_000))
+    for (const range of [
+      { name: 'x', start: 1, bytes: 100_000 },
+      { name: 'none', start: 0, bytes: 100_000 },
+    ])
+      await expect(blobs.compose('z', [{ name: 'x', start: 0, bytes: 100_000 }, range], blobs)).rejects.toThrow(BlobMissing)
+    expect(await names(blobs, '')).toEqual(['x'])
+    const stop = AbortSignal.abort(new Error('enough'))
+    await expect(blobs.compose('z', [{ name: 'x', start: 0, bytes: 100_000 }], blobs, stop)).rejects.toThrow('enough')
+    expect(await blobs.head('z')).toBeNull()
   })
 
   test('a list has what begins with its prefix, at any depth', async () => {

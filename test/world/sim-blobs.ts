@@ -1,4 +1,4 @@
-import { BlobMissing, checkBlobName, type Blobs, type BlobSource } from '../../src/blobs/blobs.ts'
+import { BlobMissing, checkBlobName, readAll, type Blobs, type BlobSource } from '../../src/blobs/blobs.ts'
 import type { Chance } from '../support/chance.ts'
 import type { Life } from './life.ts'
 import type { Profile } from './profile.ts'
@@ -65,6 +65,7 @@ export function blobsOf(store: BlobStore, { life, trip, chance, profile }: Blobs
   }
 
   const blobs: Blobs = {
+    place: null,
     async put(name, source, signal) {
       checkBlobName(name)
       signal?.throwIfAborted()
@@ -89,12 +90,7 @@ export function blobsOf(store: BlobStore, { life, trip, chance, profile }: Blobs
       return into.subarray(0, bytes)
     },
     head: (name) => trips(`head ${name}`, false, async () => store.blobs.get(name)?.bytes.length ?? null),
-    async compose(name, parts, signal) {
-      async function* joined() {
-        for (const { name: part, start, bytes } of parts) yield* blobs.read(part, { start, bytes }, signal)
-      }
-      return blobs.put(name, joined(), signal)
-    },
+    compose: (name, ranges, from, signal) => blobs.put(name, readAll(from, ranges, signal), signal),
     async delete(names) {
       for (const name of names)
         await trips(`delete ${name}`, true, async () => {

@@ -4,7 +4,7 @@ import { makeFileId } from '../../domain/ids.ts'
 import { resultsPurpose } from '../../domain/wire.ts'
 import type { StoredFile } from '../../store/files.ts'
 import { renewUploads, resultsLapsed, walkOwner, type Upload } from '../../store/uploads.ts'
-import type { Placed, Results } from './results.ts'
+import type { Placed, ResultFile, Results } from './results.ts'
 import { outputBlobName } from '../names.ts'
 import type { WorkerParts } from '../parts.ts'
 
@@ -60,19 +60,22 @@ export async function composeFiles(
 }
 
 async function writeFile(
-  { files, clock, randomBytes, settings, announce, isAnnounced }: FileParts,
+  { files, scratch, clock, randomBytes, settings, announce, isAnnounced }: FileParts,
   batch: Batch,
   fence: number,
   owner: string,
   kind: 'output' | 'error',
-  lines: Results['output'],
+  result: ResultFile | null,
   signal: AbortSignal,
 ): Promise<StoredFile | null> {
-  if (!lines) return null
+  if (!result) return null
   const id = makeFileId(randomBytes)
   const blob = outputBlobName(batch.projectId, id, fence)
   await announce({ blob, owner, leaseMs: announcedMs })
-  const bytes = await files.put(blob, lines(signal), signal)
+  const stretches = await result.stretches()
+  const bytes = stretches
+    ? await files.compose(blob, stretches, scratch, signal)
+    : await files.put(blob, result.stream(signal), signal)
   if (!(await isAnnounced({ blob, owner }))) {
     await files.delete([blob]) // NOTE: the janitor has been at it before it was there
     throw resultsLapsed()

@@ -20,7 +20,8 @@ const never = new AbortController().signal
 async function* bytes(text: string) {
   yield Buffer.from(text)
 }
-const results: Results = { output: () => bytes('output\n'), error: () => bytes('error\n'), whole: true }
+const file = (text: string) => ({ stream: () => bytes(text), stretches: async () => null })
+const results: Results = { output: file('output\n'), error: file('error\n'), whole: true }
 
 describe.each(Object.entries(databases))('%s', (_, openDb) => {
   /** A batch over the object `in.jsonl`, all shards of it closed. */

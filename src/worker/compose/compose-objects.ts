@@ -85,7 +85,7 @@ export async function composeObjects(
     for (const kind of kinds) {
       const lines = results[kind]
       if (!lines || standing[kind] === 'ours') continue
-      const one = await stage(pair[kind], kind, lines(signal))
+      const one = await stage(pair[kind], kind, lines.stream(signal))
       if (!one) return 'old'
       staged[kind] = one
     }

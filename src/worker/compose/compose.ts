@@ -19,7 +19,7 @@ import { announceUploads, areAnnounced } from '../../store/uploads.ts'
 import { claimComposes, fewLines, giveBackWalk, type Walk } from '../../store/walks.ts'
 import { composeFiles } from './compose-files.ts'
 import { composeObjects } from './compose-objects.ts'
-import { errorLines, outputLines, shardsOf, type Shards } from './joined.ts'
+import { errorFile, outputFile, shardsOf, type Shards } from './joined.ts'
 import type { WorkerParts } from '../parts.ts'
 import type { Results } from './results.ts'
 import { underLease } from '../walk-lease.ts'
@@ -141,10 +141,10 @@ export function makeComposer(parts: WorkerParts): Composer {
     const never = batch.total - sizes.ended
     const ending: Terminal = batch.status === 'cancelling' ? 'cancelled' : never > 0 ? 'expired' : 'completed'
     const why = ending === 'cancelled' ? 'cancelled' : 'expired'
+    const left = never > 0 ? ({ batchId: batch.id, planBlob, why } as const) : null
     const results: Results = {
-      output: sizes.outputBytes > 0 ? (s) => outputLines(scratch, shards, s) : null,
-      error:
-        sizes.errorBytes > 0 || never > 0 ? (s) => errorLines(scratch, shards, { batchId: batch.id, planBlob, why }, s) : null,
+      output: sizes.outputBytes > 0 ? outputFile(scratch, shards) : null,
+      error: sizes.errorBytes > 0 || left ? errorFile(scratch, shards, left) : null,
       whole: never === 0,
       bytes: { output: sizes.outputBytes, ...(never === 0 && { error: sizes.errorBytes }) },
     }

@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { newBatch } from '../../../test/support/batch-rows.ts'
 import { databases } from '../../../test/support/databases.ts'
 import { BlobMissing, type Blobs } from '../../blobs/blobs.ts'
+import { readAll } from '../../blobs/blobs.ts'
 import { openFolder } from '../../blobs/folder.ts'
 import type { BatchId } from '../../domain/ids.ts'
 import { writePlanHeader } from '../../domain/plan-format.ts'
@@ -13,7 +14,8 @@ import { noSums } from '../../domain/usage.ts'
 import type { Db } from '../../store/db.ts'
 import { addCheckpoint } from '../../store/segments.ts'
 import { claimShards, giveBackShards, openBatches } from '../../store/shards.ts'
-import { errorLines, outputLines, shardsOf } from './joined.ts'
+import { errorFile, outputFile, shardsOf } from './joined.ts'
+import type { ResultFile } from './results.ts'
 import { claimPlan, finishShard, startBatch } from '../../../test/support/one.ts'
 
 const never = () => new AbortController().signal
@@ -78,9 +80,16 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
       await rm(folder, { recursive: true, force: true })
     })
     const scratch = openFolder(folder)
-    const outputs = (id: BatchId) => whole(outputLines(scratch, () => shardsOf(db, id), never()))
-    const errors = (id: BatchId, why: 'cancelled' | 'expired' = 'cancelled') =>
-      whole(errorLines(scratch, () => shardsOf(db, id), { batchId: id, planBlob: 'plan', why }, never()))
+    const outputs = (id: BatchId) => bytesOf(outputFile(scratch, () => shardsOf(db, id)))
+    const errors = (id: BatchId, why: 'cancelled' | 'expired' | 'completed' = 'cancelled') =>
+      bytesOf(errorFile(scratch, () => shardsOf(db, id), why === 'completed' ? null : { batchId: id, planBlob: 'plan', why }))
+    /** Read either way, where there are two. */
+    async function bytesOf(file: ResultFile): Promise<string> {
+      const streamed = await whole(file.stream(never()))
+      const stretches = await file.stretches()
+      if (stretches) expect(await whole(readAll(scratch, stretches))).toBe(streamed)
+      return streamed
+    }
     return { db, scratch, outputs, errors }
   }
   const ids = (text: string) =>
@@ -109,6 +118,11 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     await save(db, scratch, b!, { number: 7, lines: [[0, 1]], output: 'b\n', error: 'B\n' })
     expect(await outputs(id)).toBe('a0\na1\nb\nc\n')
     expect(await errors(id)).toBe('A1\nA2\nB\nC\n')
+    expect(await errors(id, 'completed')).toBe('A1\nA2\nB\nC\n')
+    const shards = () => shardsOf(db, id)
+    expect(await outputFile(scratch, shards).stretches()).toHaveLength(4)
+    expect(await errorFile(scratch, shards, null).stretches()).toHaveLength(4)
+    expect(await errorFile(scratch, shards, { batchId: id, planBlob: 'plan', why: 'cancelled' }).stretches()).toBeNull()
   })
 
   test.each([

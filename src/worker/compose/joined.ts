@@ -1,4 +1,4 @@
-import type { Blobs } from '../../blobs/blobs.ts'
+import type { BlobRange, Blobs } from '../../blobs/blobs.ts'
 import type { BatchId } from '../../domain/ids.ts'
 import { resultHead, resultIdPrefix, neverRan } from '../../domain/result.ts'
 import type { ShardLease } from '../../domain/shard.ts'
@@ -6,6 +6,7 @@ import type { Db } from '../../store/db.ts'
 import { closedShards, type ClosedShard, type Segment } from '../../store/segments.ts'
 import { makeSink } from '../run/sink.ts'
 import { openWindow } from '../run/window.ts'
+import type { ResultFile } from './results.ts'
 
 const shardsAtOnce = 100
 const pieceBytes = 1024 * 1024
@@ -26,14 +27,15 @@ export async function* shardsOf(db: Db, batchId: BatchId): AsyncGenerator<Closed
   }
 }
 
+/** Where the lines of a file lie in a segment. */
+const outputOf = (s: Segment): Part => ({ place: s.place, start: 0, bytes: s.outputBytes })
+const errorsOf = (s: Segment): Part => ({ place: s.place, start: s.outputBytes, bytes: s.errorBytes })
+
 /** The bytes of the output file: what the committed rows say, shard after shard, and nothing else. */
-export async function* outputLines(scratch: Blobs, shards: Shards, signal: AbortSignal): AsyncGenerator<Buffer> {
-  yield* readAhead(
-    scratch,
-    stretches(shards(), (s) => ({ place: s.place, start: 0, bytes: s.outputBytes })),
-    signal,
-  )
-}
+export const outputFile = (scratch: Blobs, shards: Shards): ResultFile => ({
+  stream: (signal) => readAhead(scratch, partsOf(shards(), outputOf), signal),
+  stretches: () => stretchesOf(partsOf(shards(), outputOf)),
+})
 
 export interface Left {
   readonly batchId: BatchId
@@ -42,15 +44,14 @@ export interface Left {
   readonly why: 'cancelled' | 'expired'
 }
 
-/** The bytes of the error file: the lines that failed, then those that never ran. */
-export async function* errorLines(scratch: Blobs, shards: Shards, left: Left, signal: AbortSignal): AsyncGenerator<Buffer> {
-  yield* readAhead(
-    scratch,
-    stretches(shards(), (s) => ({ place: s.place, start: s.outputBytes, bytes: s.errorBytes })),
-    signal,
-  )
-  for await (const shard of shards()) yield* linesThatNeverRan(scratch, shard, left, signal)
-}
+/** The bytes of the error file: the lines that failed, then those that never ran, if there are such. */
+export const errorFile = (scratch: Blobs, shards: Shards, left: Left | null): ResultFile => ({
+  async *stream(signal) {
+    yield* readAhead(scratch, partsOf(shards(), errorsOf), signal)
+    if (left) for await (const shard of shards()) yield* linesThatNeverRan(scratch, shard, left, signal)
+  },
+  stretches: async () => (left ? null : stretchesOf(partsOf(shards(), errorsOf))),
+})
 
 interface Part {
   readonly place: Segment['place']
@@ -58,8 +59,17 @@ interface Part {
   readonly bytes: number
 }
 
-async function* stretches(shards: ReturnType<Shards>, of: (segment: Segment) => Part): AsyncGenerator<Part> {
-  for await (const shard of shards) yield* shard.segments.map(of)
+async function* partsOf(shards: ReturnType<Shards>, of: (segment: Segment) => Part): AsyncGenerator<Part> {
+  for await (const shard of shards) yield* shard.segments.map(of).filter(({ bytes }) => bytes > 0)
+}
+
+async function stretchesOf(parts: AsyncIterable<Part>): Promise<BlobRange[] | null> {
+  const found: BlobRange[] = []
+  for await (const { place, start, bytes } of parts) {
+    if (typeof place !== 'string') return null
+    found.push({ name: place, start, bytes })
+  }
+  return found
 }
 
 /** Reads stretches in order, in pieces, a few of them ahead, into the same few stretches of memory: a piece is good until the next is asked for. */

@@ -1,9 +1,17 @@
+import type { BlobRange } from '../../blobs/blobs.ts'
 import type { Publication } from '../../store/publish.ts'
 
-/** What there is to write of a batch, as streams that can be opened again. */
+/** The bytes of a result file. Each form can be asked for again. */
+export interface ResultFile {
+  stream(signal: AbortSignal): AsyncIterable<Buffer>
+  /** Where all of them lie as blobs of the scratch, in order; null: some do not. */
+  stretches(): Promise<readonly BlobRange[] | null>
+}
+
+/** What there is to write of a batch. */
 export interface Results {
-  readonly output: ((signal: AbortSignal) => AsyncIterable<Buffer>) | null
-  readonly error: ((signal: AbortSignal) => AsyncIterable<Buffer>) | null
+  readonly output: ResultFile | null
+  readonly error: ResultFile | null
   /** Every line has its result, so the bytes are the same whoever composes and however the batch ends. */
   readonly whole: boolean
   /** Their sizes, where they are known before. */

@@ -16,7 +16,8 @@ import { claimCompose } from '../../../test/support/one.ts'
 async function* bytes(text: string) {
   yield Buffer.from(text)
 }
-const results: Results = { output: () => bytes('output\n'), error: () => bytes('error\n'), whole: true }
+const file = (text: string) => ({ stream: () => bytes(text), stretches: async () => null })
+const results: Results = { output: file('output\n'), error: file('error\n'), whole: true }
 
 const pairs = Object.entries(databases).flatMap(([database, openDb]) => serverNames.map((name) => ({ database, openDb, name })))
 
