@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { blobsContract } from '../../test/support/blobs-contract.ts'
+import { blobsContract, whole } from '../../test/support/blobs-contract.ts'
 import { openFolder } from './folder.ts'
 
 async function home(): Promise<string> {
@@ -29,7 +29,7 @@ test('what a killed put left half written is swept, and no younger one', async (
 test('what is composed of big stretches in another folder is linked: no byte is written again', async () => {
   const [folder, scratch] = [await home(), await home()]
   const [blobs, other] = [openFolder(folder), openFolder(scratch)]
-  await other.put('a/x', Buffer.alloc(200_000))
+  await other.put('a/x', Buffer.alloc(200_000, '0123456789a'))
   await other.put('a/small', Buffer.alloc(2))
   const big = { name: 'a/x', start: 5, bytes: 199_000 }
   await blobs.compose('p/linked', [big, { name: 'a/small', start: 0, bytes: 2 }, big], other)
@@ -38,8 +38,9 @@ test('what is composed of big stretches in another folder is linked: no byte is 
   expect([await inode(join(folder, 'p/linked/.0')), await inode(join(folder, 'p/linked/.2'))]).toEqual([source, source])
   await blobs.compose('p/written', [{ name: 'a/small', start: 0, bytes: 2 }], other)
   expect((await stat(join(folder, 'p/written'))).isFile()).toBe(true)
-  await blobs.compose('p/again', [{ name: 'p/linked', start: 199_000, bytes: 199_002 }], blobs)
-  expect([(await stat(join(folder, 'p/again'))).isFile(), await blobs.head('p/again')]).toEqual([true, 199_002])
+  await blobs.compose('p/again', [{ name: 'p/linked', start: 1000, bytes: 397_000 }], blobs)
+  expect([await inode(join(folder, 'p/again/.0')), await blobs.head('p/again')]).toEqual([source, 397_000])
+  expect(await whole(blobs.read('p/again'))).toBe((await whole(blobs.read('p/linked'))).slice(1000, 398_000))
   await blobs.delete(['p/linked', 'p/written', 'p/again'])
   expect([await readdir(folder), await readdir(join(folder, '.tmp'))]).toEqual([['.tmp'], []])
 })

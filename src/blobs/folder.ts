@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path'
 import { BlobMissing, checkBlobName, readAll, type BlobRange, type Blobs, type BlobSource } from './blobs.ts'
 import { codeOf, fullDisk, readChunks, readExactly, syncDirectory, writeNew } from './disk.ts'
 import { indexName, openLinked, readLinked, readLinkedExactly, writeLinked, type Linked } from './linked.ts'
+import { inTurns } from './turns.ts'
 
 const temporary = '.tmp'
 const directoriesRemembered = 10_000
@@ -220,7 +221,7 @@ export function openFolder(folder: string): Blobs {
     head,
     compose,
     async delete(names) {
-      for (let i = 0; i < names.length; i += deletesAtOnce) await Promise.all(names.slice(i, i + deletesAtOnce).map(deleteOne))
+      await inTurns(names, deletesAtOnce, deleteOne)
     },
     list,
     async sweepTemporary(olderThan) {

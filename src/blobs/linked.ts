@@ -5,10 +5,11 @@
 import { link, mkdir, open, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf, readChunks, readExactly, syncDirectory, writeNew } from './disk.ts'
+import { inTurns } from './turns.ts'
 
 /** The name of a blob never begins with a dot, nor does a part of it. */
 export const indexName = '.index'
-const linksAtOnce = 16
+const atOnce = 16
 /** From this size of a stretch on a link pays: what is smaller is sooner copied than opened at each reading. */
 const leastBytes = 64 * 1024
 
@@ -23,7 +24,7 @@ const sizeOf = (stretches: readonly Stretch[]): number => stretches.reduce((sum,
 
 /**
  * Durable but for its name once this resolves; the stretches are not empty. null, and nothing is left: they are small, or cannot be linked from there.
- * @throws `short(i)` when the i-th file is not there or ends before its stretch does.
+ * @throws `short(i)` when the i-th is not there or ends before its stretch does.
  */
 export async function writeLinked(
   directory: string,
@@ -35,15 +36,16 @@ export async function writeLinked(
   if (size < leastBytes * Math.max(1, stretches.length)) return null
   await mkdir(directory, { mode: 0o700 })
   try {
-    for (let i = 0; i < stretches.length; i += linksAtOnce) {
-      signal?.throwIfAborted()
-      const linking = stretches
-        .slice(i, i + linksAtOnce)
-        .map((one, j) => linkOne(one, join(directory, `.${i + j}`), () => short(i + j)))
-      await Promise.allSettled(linking) // NOTE: none may still be at it when the directory is removed
-      await Promise.all(linking)
-    }
-    const index = stretches.map(({ start, bytes }) => [start, bytes])
+    const found: Stretch[][] = []
+    await inTurns(
+      [...stretches.entries()],
+      atOnce,
+      async ([i, one]) => void (found[i] = await filesOf(one, () => short(i))),
+      signal,
+    )
+    const files = found.flat()
+    await inTurns([...files.entries()], atOnce, ([i, { path }]) => link(path, join(directory, `.${i}`)), signal)
+    const index = files.map(({ start, bytes }) => [start, bytes])
     await writeNew(join(directory, indexName), 0o600, Buffer.from(JSON.stringify(index)), signal)
     await syncDirectory(directory)
     return size
@@ -54,14 +56,17 @@ export async function writeLinked(
   }
 }
 
-/** Other file systems, those without links, files with as many as they may have, directories (a blob that is linked itself). */
-const unlinkable = new Set(['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
+/** Another file system, one without links, a file with as many as it may have; a file that has just gone: reading it will say so. */
+const unlinkable = new Set(['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'ENOENT'])
 
-async function linkOne({ path, start, bytes }: Stretch, to: string, short: () => Error): Promise<void> {
-  await link(path, to).catch((error: unknown) => {
-    throw codeOf(error) === 'ENOENT' ? short() : error
-  })
-  if ((await stat(to)).size < start + bytes) throw short()
+/** A stretch of a blob that is linked itself is several of its files. */
+async function filesOf(one: Stretch, short: () => Error): Promise<Stretch[]> {
+  const seen = await stat(one.path).catch(() => null)
+  const linked = seen?.isDirectory() ? await openLinked(one.path) : null
+  const size = linked?.size ?? (seen?.isFile() ? seen.size : 0)
+  const end = one.start + one.bytes
+  if (size < end) throw short()
+  return linked ? [...within(linked.stretches, one.start, end)] : [one]
 }
 
 /** The files of a linked blob, in order. */

@@ -9,6 +9,9 @@ export const planName = (project: string, batchId: string, fence: number): strin
   `${scratchPrefix(project, batchId)}plan-${fence}`
 export const segmentName = (project: string, lease: ShardLease, number: number): string =>
   `${scratchPrefix(project, lease.batchId)}${lease.number}-${lease.fence}-${number}`
+/** What a shard's last segment has beyond its checkpoints, until it is composed of all of them. */
+export const restName = (project: string, lease: ShardLease, number: number): string =>
+  `${segmentName(project, lease, number)}-rest`
 
 /** In the store of files: an output under the fence of the walk that wrote it. */
 export const outputBlobName = (project: string, fileId: string, fence: number): string =>

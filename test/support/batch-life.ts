@@ -54,7 +54,7 @@ export async function openLife(db: Db, shardLines: readonly number[]): Promise<B
   const events = makeEvents({ log: silentLog, metrics: makeMetrics() })
   const id = await newBatch(db)
   const total = await start(db, id, shardLines, (name, bytes) => scratch.put(name, bytes))
-  const parts = { db, scratch, finish: gather(db, finishShards, 10), shortBytes: 300 }
+  const parts = { db, scratch, finish: gather(db, finishShards, 10), shortBytes: 300, bigBytes: 100 }
   const held = new Map<number, Hand>()
   let owners = 0
 

@@ -4,7 +4,7 @@ import type { S3Server } from './client.ts'
 import { untagged, type ObjectAt } from './object.ts'
 import { putObject } from './objects.ts'
 import { composeSteps, partBytesFor, partsAtOnce, usualPartBytes, type Step } from './parts.ts'
-import { inTurns } from './turns.ts'
+import { inTurns } from '../turns.ts'
 import { beginUpload, completeUpload, orAbort, sendPart, type Upload } from './upload.ts'
 
 export interface ComposeParts {

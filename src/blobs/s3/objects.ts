@@ -1,5 +1,5 @@
 /** Objects by the many: putting small ones, listing and deleting. */
-import { partsOf, inTurns } from './turns.ts'
+import { partsOf, inTurns } from '../turns.ts'
 import type { S3Server } from './client.ts'
 import { meaningOf, S3Failure } from './failure.ts'
 import type { ObjectAt } from './object.ts'

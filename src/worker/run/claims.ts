@@ -120,6 +120,7 @@ export function makeClaims(parts: ClaimsParts): Claims {
           scratch,
           finish,
           shortBytes: settings.shortBytes,
+          bigBytes: settings.flushBytes / 8,
           clock,
           random,
           troubled: (s, error) => events.saveFailed(s.lease, error),

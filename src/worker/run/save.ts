@@ -13,7 +13,8 @@ import type { Db } from '../../store/db.ts'
 import type { Range, ShardLease } from '../../domain/shard.ts'
 import { addSums } from '../../domain/usage.ts'
 import type { Drained } from './held-shard.ts'
-import { segmentName } from '../names.ts'
+import { restName, segmentName } from '../names.ts'
+import { writeWhole } from './whole-segment.ts'
 
 export interface SaveParts {
   readonly db: Db
@@ -22,6 +23,8 @@ export interface SaveParts {
   readonly finish: (finish: Finish) => Promise<Committed>
   /** Results of a short shard, whose plan lies in its row, lie in a row too if they are at most so long. */
   readonly shortBytes: number
+  /** Checkpoints of so many bytes are not written again at the end of their shard. */
+  readonly bigBytes: number
 }
 
 const fenceOf = (lease: ShardLease): HeldFence => ({ batchId: lease.batchId, number: lease.number, fence: lease.fence })
@@ -47,7 +50,7 @@ export async function saveCheckpoint(
  * segment itself, which must not be written again over its own bytes (I4).
  */
 export async function saveLast(
-  { db, scratch, finish, shortBytes }: SaveParts,
+  { db, scratch, finish, shortBytes, bigBytes }: SaveParts,
   lease: ShardLease,
   project: string,
   number: number,
@@ -61,9 +64,9 @@ export async function saveLast(
   const covered = countLines([...earlier.flatMap((s) => s.lines), ...drained.lines])
   if (covered !== lease.lines)
     throw new Error(`shard ${lease.number} of batch ${lease.batchId}: ${covered} of ${lease.lines} lines have a result`)
-  const bytes = [...drained.outputs, ...drained.errors]
   const short = alone && typeof lease.plan !== 'string' && drained.outputBytes + drained.errorBytes <= shortBytes
-  const place = short ? Buffer.concat(bytes) : segmentName(project, lease, number)
+  const names = { name: segmentName(project, lease, number), rest: restName(project, lease, number) }
+  const place = short ? Buffer.concat([...drained.outputs, ...drained.errors]) : names.name
   const last = segmentOf(place, number, drained)
   const whole: Segment = earlier.reduce(
     (sum, s) => ({
@@ -75,15 +78,13 @@ export async function saveLast(
     { ...last, lines: all },
   )
   assertWhole(fenceOf(lease), lease.lines, whole)
-  if (typeof place === 'string') await scratch.put(place, earlier.length === 0 ? bytes : joined(scratch, earlier, drained))
+  const replaced = short ? [] : await writeWhole(scratch, names, earlier, drained, bigBytes)
   const committed = await finish({ held: fenceOf(lease), segment: whole })
-  if (committed === 'committed') await scratch.delete(blobsOf(earlier).filter((name) => name !== place)).catch(() => {}) // NOTE: the sweep finds what stays
+  if (committed === 'committed') await scratch.delete(replaced.filter((name) => name !== place)).catch(() => {}) // NOTE: the sweep finds what stays
   return committed
 }
 
 const countLines = (ranges: readonly Range[]): number => ranges.reduce((n, [a, b]) => n + b - a + 1, 0)
-
-const blobsOf = (segments: readonly Segment[]): string[] => segments.map((s) => s.place).filter((p) => typeof p === 'string')
 
 const segmentOf = (place: Segment['place'], number: number, d: Drained): Segment => ({
   number,
@@ -93,16 +94,3 @@ const segmentOf = (place: Segment['place'], number: number, d: Drained): Segment
   lines: d.lines,
   sums: d.sums,
 })
-
-async function* joined(scratch: Blobs, earlier: readonly Segment[], drained: Drained): AsyncGenerator<Uint8Array> {
-  for (const s of earlier) yield* part(scratch, s, 0, s.outputBytes)
-  yield* drained.outputs
-  for (const s of earlier) yield* part(scratch, s, s.outputBytes, s.errorBytes)
-  yield* drained.errors
-}
-
-async function* part(scratch: Blobs, { place }: Segment, start: number, bytes: number): AsyncGenerator<Uint8Array> {
-  if (bytes === 0) return
-  if (typeof place === 'string') yield* scratch.read(place, { start, bytes })
-  else yield place.subarray(start, start + bytes)
-}

@@ -40,7 +40,7 @@ describe.each(kinds)('$name', ({ open: openDb, short }) => {
     const [batch] = (await openBatches(db, 'm', 10)) as [OpenBatch]
 
     /** `lost`: how many answers of commits do not arrive. */
-    async function hold(owner: string, leaseMs = 60_000) {
+    async function hold(owner: string, { leaseMs = 60_000, bigBytes = 1e6 } = {}) {
       let lost = 0
       const tx: Db['tx'] = async (work) => {
         const result = await db.tx(work)
@@ -62,7 +62,11 @@ describe.each(kinds)('$name', ({ open: openDb, short }) => {
       const troubled = (__: unknown, error: unknown) => void troubles.push((error as Error).message)
       const faulty = { ...db, tx }
       const finish = gather(faulty, finishShards, 10)
-      const saver = makeSaver({ db: faulty, scratch, finish, shortBytes: 32_768, clock, random: () => 0, troubled }, shard, 'p')
+      const saver = makeSaver(
+        { db: faulty, scratch, finish, shortBytes: 32_768, bigBytes, clock, random: () => 0, troubled },
+        shard,
+        'p',
+      )
       return { shard, saver, troubles, lose: (answers: number) => void (lost = answers) }
     }
     /** What the committed rows say, as the files would have it. */
@@ -92,7 +96,12 @@ describe.each(kinds)('$name', ({ open: openDb, short }) => {
       const [shard] = await closedShards(db, id, -1, 10)
       return shard?.segments.map((s) => typeof s.place !== 'string')
     }
-    return { db, hold, results, inRows }
+    async function names(): Promise<string[]> {
+      const found: string[] = []
+      for await (const { name } of scratch.list('')) found.push(name)
+      return found.toSorted()
+    }
+    return { db, hold, results, inRows, names }
   }
 
   const settle = (shard: HeldShard, line: Line | undefined, status = 200, body = '{}') => {
@@ -100,11 +109,17 @@ describe.each(kinds)('$name', ({ open: openDb, short }) => {
     shard.settle({ kind: 'answered', status, requestId: 'q', body: [Buffer.from(body)], usage: noUsage }, line)
   }
 
-  test.each([0, 1, 3])(
-    'a finished shard has every line once, though %i answers of its last commit were lost',
-    async (answers) => {
-      const { hold, results } = await open()
-      const { shard, saver, troubles, lose } = await hold('w')
+  test.each([
+    [0, 'written', 1e6],
+    [1, 'written', 1e6],
+    [3, 'written', 1e6],
+    [0, 'composed', 1],
+    [3, 'composed', 1],
+  ] as const)(
+    'a finished shard has every line once, though %i answers of its last commit were lost; its checkpoints are %s anew',
+    async (answers, _how, bigBytes) => {
+      const { hold, results, names } = await open()
+      const { shard, saver, troubles, lose } = await hold('w', { bigBytes })
       settle(shard, shard.take())
       settle(shard, shard.take(), 400)
       expect(await saver.checkpoint(never)).toBe('committed')
@@ -114,6 +129,7 @@ describe.each(kinds)('$name', ({ open: openDb, short }) => {
       expect(await saver.finish(never)).toBe('committed')
       expect(await results()).toEqual({ segments: 1, output: ['1', '3'], error: ['2', '4'] })
       expect(troubles).toHaveLength(Math.min(answers, 1))
+      if (answers === 0) expect(await names()).toEqual([expect.stringMatching(/-1$/), 'plan'])
     },
   )
 
@@ -145,7 +161,7 @@ describe.each(kinds)('$name', ({ open: openDb, short }) => {
 
   test('who comes back after another has finished the shard is told so at once, and changes nothing', async () => {
     const { db, hold, results } = await open()
-    const late = await hold('late', 0)
+    const late = await hold('late', { leaseMs: 0 })
     settle(late.shard, late.shard.take())
     expect(await late.saver.checkpoint(never)).toBe('committed')
     await db.query(`update shards set lease_until = 0`)

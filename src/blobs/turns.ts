@@ -1,4 +1,4 @@
-import { joinSignals } from '../../kit/abort.ts'
+import { joinSignals } from '../kit/abort.ts'
 
 /** Does something with each, so many at once. The first failure ends all, and nothing is still at it when this is over. */
 export async function inTurns<T>(
