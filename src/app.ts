@@ -58,8 +58,9 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
   const { clock, log } = parts
   const workers = settings.workers > 1 ? makeWorkers(engine, settings) : null
   const backends = () => workers?.backends() ?? dispatcher.backends()
+  let made: FastifyInstance | null = null
   try {
-    const api = await makeApi({
+    const api = (made = await makeApi({
       db,
       files: parts.files,
       scratch: parts.scratch,
@@ -91,7 +92,7 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
       readiness: () => readiness(db, backends(), settings),
       ...(await subjectsOf(settings, { db, clock, newUuid, fetch })),
       serving: { tls, maxConnections: settings.maxConnections, headerMs: settings.headerTime, proxies: settings.proxies },
-    })
+    }))
     metrics.gauge('nightshift_backend_in_flight', 'Calls that are open', ['backend'], () =>
       backends().map((b) => [{ backend: b.url }, b.inFlight] as const),
     )
@@ -120,6 +121,7 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
       },
     }
   } catch (error) {
+    if (made) await closeApi(made)
     await engine[Symbol.asyncDispose]()
     throw error
   }

@@ -1,6 +1,7 @@
 import type { FastifyError } from 'fastify'
 import { NoRoom } from '../blobs/blobs.ts'
 import { BucketDenied } from '../blobs/bucket.ts'
+import { meaningOf, S3Failure } from '../blobs/s3/failure.ts'
 import {
   aboveMaximum,
   ApiError,
@@ -33,6 +34,8 @@ export function failureOf(error: unknown): { answer: ApiError; ours: boolean } {
   if (error instanceof ApiError) return { answer: error, ours: false }
   if (error instanceof NoRoom || error instanceof DbFull) return { answer: noRoom(), ours: true }
   if (error instanceof DbUnavailable) return { answer: unavailable(), ours: true }
+  if (error instanceof S3Failure && meaningOf(error) === 'trouble')
+    return { answer: unavailable('The server cannot reach its object storage right now. Try again.'), ours: true }
   if (error instanceof BucketDenied) return { answer: new ApiError(403, null, error.message), ours: true }
   const known = error instanceof Error ? (error as FastifyError) : null
   if (known?.validation) return { answer: faultOf(known.validation as unknown as Fault[]), ours: false }

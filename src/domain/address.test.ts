@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { conflicting, isAddress, locate } from './address.ts'
 import type { Grant } from './grant.ts'
 import type { ProjectId } from './ids.ts'
+import { outputKeys } from './output-names.ts'
 
 const projectId = 'p' as ProjectId
 const s3 = (bucket: string, more: object = {}): Grant => ({
@@ -136,6 +137,24 @@ test('another key is found again under the address that is made for it', () => {
 test('results keep the encoding in which the input was given', () => {
   const found = locate('https://jobs.s3.fr-par.scw.cloud/a%2fb/c(1)%20.jsonl', grants)
   expect(found?.addressOf('a/b/c(1) -output.jsonl')).toBe('https://jobs.s3.fr-par.scw.cloud/a%2fb/c(1)%20-output.jsonl')
+})
+
+test.each([
+  ['q%2Fz.jsonl', 'q%2Fz-output.jsonl'],
+  ['a/b%2fc.jsonl', 'a/b%2fc-output.jsonl'],
+  ['a%2Fb/c.jsonl', 'a%2Fb/c-output.jsonl'],
+  ['p%281%29%21.jsonl', 'p%281%29%21-output.jsonl'],
+  ['%c3%a9%20%F0%9F%98%80.jsonl', '%c3%a9%20%F0%9F%98%80-output.jsonl'],
+  ['é😀.jsonl', 'é😀-output.jsonl'],
+  ['x%2ejsonl', 'x-output.jsonl'],
+  ['%78', '%78-output.jsonl'],
+])('of an input at %s the output is at %s', (raw, output) => {
+  for (const base of ['https://jobs.s3.fr-par.scw.cloud/', 'https://s3.fr-par.scw.cloud/jobs/']) {
+    const found = locate(base + raw, grants)
+    const key = outputKeys(found?.key ?? '', { output: '-output.jsonl', error: '-error.jsonl' }).output
+    expect(found?.addressOf(key)).toBe(base + output)
+    expect(locate(base + output, grants)?.key).toBe(key)
+  }
 })
 
 test('two grants of one project that answer to one name contradict each other', () => {

@@ -80,11 +80,14 @@ function decodeOnce(text: string): string | null {
   }
 }
 
-/** Encodes a key as another one was: what stood there unescaped may stand unescaped, and the part that both share is taken over as it was written. */
+/** Encodes a key as another one was: how both begin is taken over as it was written, and what stood there unescaped may stand unescaped. */
 function encodeLike(raw: string, key: string, other: string): string {
-  const folder = key.slice(0, key.lastIndexOf('/') + 1)
-  if (!other.startsWith(folder)) return encodeWith(new Set(raw), other)
-  return raw.slice(0, raw.lastIndexOf('/') + 1) + encodeWith(new Set(raw), other.slice(folder.length))
+  const [theirs, ours] = [[...key], [...other]]
+  let shared = 0
+  let at = 0
+  for (let char = theirs[0]; char !== undefined && char === ours[shared]; char = theirs[++shared])
+    at += raw[at] === '%' ? 3 * Buffer.byteLength(char) : char.length
+  return raw.slice(0, at) + encodeWith(new Set(raw), ours.slice(shared).join(''))
 }
 
 const encodeWith = (plain: ReadonlySet<string>, text: string): string =>

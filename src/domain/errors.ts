@@ -105,6 +105,12 @@ export const projectNameTaken = (name: string) =>
 export const projectErasing = (name: string) =>
   new ApiError(409, null, `The project '${brief(name)}' is being erased.`, 'project', { 'x-should-retry': 'false' })
 export const cannotErase = (why: string) => new ApiError(409, null, why, 'project', { 'x-should-retry': 'false' })
+/** What no official client waits for, it is told not to try again: the longest that all of them obey is a minute. */
+const longestWaitMs = 60_000
+const retryAfter = (ms: number): Record<string, string> =>
+  ms <= longestWaitMs
+    ? { 'retry-after': String(Math.ceil(ms / 1000)), 'retry-after-ms': String(Math.ceil(ms)) }
+    : { 'retry-after': String(longestWaitMs / 1000), 'x-should-retry': 'false' }
 /** `waitMs`: until one more fits. */
 export const tooOften = (kind: string, limit: number, waitMs: number) =>
   new ApiError(
@@ -112,7 +118,7 @@ export const tooOften = (kind: string, limit: number, waitMs: number) =>
     'rate_limit_exceeded',
     `Rate limit reached for ${kind}: this key may have ${limit} ${kind === 'requests' ? 'a second' : 'an hour'}. Please try again in ${shownTime(waitMs)}.`,
     null,
-    { 'retry-after': String(Math.ceil(waitMs / 1000)), 'retry-after-ms': String(Math.ceil(waitMs)) },
+    retryAfter(waitMs),
   )
 /** `again`: seconds until the bound begins anew; null: it does not by itself. */
 export const overQuota = (kind: string, amount: number, again: number | null) =>
@@ -121,7 +127,7 @@ export const overQuota = (kind: string, amount: number, again: number | null) =>
     'quota_exceeded',
     `This project has reached its quota '${kind}' of ${amount}. ${again === null ? 'Try again when there is room, or ask an operator for more.' : `It begins anew in ${again} seconds; an operator can raise it.`}`,
     null,
-    { 'x-should-retry': 'false', ...(again === null ? {} : { 'retry-after': String(again) }) },
+    { ...(again === null ? {} : retryAfter(again * 1000)), 'x-should-retry': 'false' },
   )
 export const tooManyDryRuns = () =>
   new ApiError(

@@ -19,4 +19,5 @@ test('as many remain as still fit into the period', () => {
 
 test('times as OpenAI writes them', () => {
   expect([0.2, 999, 1000, 6450, 60_000, 90_000].map(shownTime)).toEqual(['1ms', '999ms', '1s', '6.5s', '1m0s', '1m30s'])
+  expect([59_950, 59_901, 3_599_700, 1_199_711].map(shownTime)).toEqual(['1m0s', '1m0s', '60m0s', '20m0s'])
 })

@@ -39,6 +39,8 @@ export const remaining = (kind: RateKind, limit: number, ahead: number): number 
 /** As OpenAI writes times until a limit is whole again: `12ms`, `6.5s`, `1m30s`. */
 export function shownTime(ms: number): string {
   if (ms < 1000) return `${Math.ceil(ms)}ms`
-  const seconds = Math.ceil(ms / 100) / 10
-  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${Math.ceil(seconds % 60)}s`
+  const tenths = Math.ceil(ms / 100)
+  if (tenths < 600) return `${tenths / 10}s`
+  const seconds = Math.ceil(ms / 1000)
+  return `${Math.floor(seconds / 60)}m${seconds % 60}s`
 }

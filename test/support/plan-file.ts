@@ -35,6 +35,7 @@ export const specOf = (folder: string, more: Partial<PlanSpec> = {}): PlanSpec =
   maxLines: 50_000,
   maxFileBytes: Number.MAX_SAFE_INTEGER,
   maxInputs: 50_000,
+  models: null,
   maxLineBytes: 1_000_000,
   workers: 1,
   shardLines: 1000,

@@ -1,7 +1,6 @@
 import { BlobMissing } from '../../blobs/blobs.ts'
 import { BucketDenied, ObjectChanged, ObjectMissing } from '../../blobs/bucket.ts'
 import type { Batch, PlanError } from '../../domain/batch.ts'
-import { shown } from '../../domain/line.ts'
 import { amountOf } from '../../domain/quota.ts'
 import { resultIdPrefix } from '../../domain/result.ts'
 import { findFiles } from '../../store/files.ts'
@@ -49,6 +48,7 @@ export function makePlanMaker(parts: WorkerParts): (planned: Planned, signal: Ab
           maxFileBytes: Math.min(settings.maxFileBytes, amountOf(bounds, 'file_bytes') ?? Infinity),
           maxInputs: settings.maxInputs,
           maxLineBytes: settings.maxLineBytes,
+          models: knownModels(),
           workers: settings.fleet && !short ? Math.max(1, await countWorkers(db)) : 1,
           shardLines: settings.shardLines,
           shardBytes: settings.shardBytes,
@@ -57,8 +57,6 @@ export function makePlanMaker(parts: WorkerParts): (planned: Planned, signal: Ab
         input.bytes,
         signal,
       )
-      const unknown = result.kind === 'planned' && unknownModel(result.model)
-      if (unknown) return { kind: 'refused', errors: [modelNotFound(result.model, result.modelLine)] }
       return input.source.kind === 'object' ? { ...result, inputTag: input.source.seen.tag } : result
     } catch (error) {
       if (error instanceof ObjectChanged)
@@ -90,19 +88,13 @@ export function makePlanMaker(parts: WorkerParts): (planned: Planned, signal: Ab
   const isShortInput = ({ bytes, gzip }: { readonly bytes: number; readonly gzip: boolean }): boolean =>
     !gzip && bytes <= settings.shortBytes
 
-  /** Said only when every backend has told its models and none has it: while one is away, the batch waits (design 9). */
-  function unknownModel(model: string): boolean {
-    const backends = parts.dispatcher.backends()
-    return backends.length > 0 && backends.every((b) => b.models !== null && !b.models.includes(model))
+  /** null: there may be others. Only when every backend has told its models is one that none has refused: while one is away, the batch waits (design 9). */
+  function knownModels(): readonly string[] | null {
+    const told = parts.dispatcher.backends().map((b) => b.models)
+    return told.length > 0 && told.every((models) => models !== null) ? told.flat() : null
   }
 
   return makePlan
 }
 
 const wrongInput = (code: string, message: string): PlanError => ({ code, message, param: 'input_file_id', line: null })
-const modelNotFound = (model: string, line: number): PlanError => ({
-  code: 'model_not_found',
-  message: `The provided model '${shown(model)}' is not supported by the Batch API.`,
-  param: 'body.model',
-  line,
-})

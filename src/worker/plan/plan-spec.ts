@@ -39,6 +39,8 @@ export interface PlanSpec {
   /** Inputs to embed, over all lines. */
   readonly maxInputs: number
   readonly maxLineBytes: number
+  /** All that there are; null: there may be others. */
+  readonly models: readonly string[] | null
   readonly workers: number
   readonly shardLines: number
   readonly shardBytes: number
@@ -54,7 +56,6 @@ export type PlanResult =
       /** As far as can be told before its lines have run. */
       readonly tokens: Estimate
       readonly model: string
-      readonly modelLine: number
       readonly shards: readonly PlannedShard[]
     }
   | { readonly kind: 'refused'; readonly errors: readonly PlanError[] }

@@ -35,7 +35,7 @@ test('what the plan keeps of a line is its number, its custom_id and its body, b
     [4, '"\\u0061\\/b"', body],
     [5, '"ü"', goodBody],
   ])
-  expect(result).toMatchObject({ kind: 'planned', lines: 3, model: 'm', modelLine: 1 })
+  expect(result).toMatchObject({ kind: 'planned', lines: 3, model: 'm' })
 })
 
 test('shards are stretches of whole lines and cover the blob, which has every line of a file of many pages', async () => {
@@ -95,6 +95,27 @@ const refused: Record<string, readonly [input: string | Buffer, more: Partial<Pl
   'has only blank lines': ['\uFEFF\n \r\n\t', {}, [['empty_file', null]]],
   'is packed and has nothing in it': [gzipSync(''), { gzip: true }, [['empty_file', null]]],
   'has a line too many': [numbered(4), { maxLines: 3 }, [['too_many_tasks', null]]],
+  'has a line too many, and wrong ones': [
+    lines('no JSON', line('"a"'), line('"b"')),
+    { maxLines: 2 },
+    [
+      ['too_many_tasks', null],
+      ['invalid_json_line', 1],
+    ],
+  ],
+  'has a line too many, and with it an input too many': [
+    fourInputs,
+    { maxLines: 1, maxInputs: 3, endpoint: embeddings },
+    [['too_many_tasks', null]],
+  ],
+  'has a model that no backend has, and a wrong line': [
+    lines(line('"a"'), 'no JSON'),
+    { models: ['other'] },
+    [
+      ['model_not_found', 1],
+      ['invalid_json_line', 2],
+    ],
+  ],
   'has an input too many over all lines': [fourInputs, { maxInputs: 3, endpoint: embeddings }, [['too_many_tasks', null]]],
   'has a byte too many': [numbered(1), { maxFileBytes: numbered(1).length - 1 }, [['file_too_large', null]]],
   'has too many bytes when unpacked': [gzipSync(numbered(9)), { gzip: true, maxFileBytes: 500 }, [['file_too_large', null]]],

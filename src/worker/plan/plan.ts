@@ -7,7 +7,7 @@ import { splitLines } from '../../kit/lines.ts'
 import type { PlanError } from '../../domain/batch.ts'
 import { hashOfId, makeHash, makeHashList, type Hash } from '../../domain/custom-id-hash.ts'
 import { endpointOf } from '../../domain/endpoints.ts'
-import { makeLineChecker } from '../../domain/line.ts'
+import { makeLineChecker, shown } from '../../domain/line.ts'
 import type { BucketPlace } from '../../domain/grant.ts'
 import { plannedBytes } from '../../domain/plan-format.ts'
 import { makePicks } from '../../domain/retried.ts'
@@ -70,13 +70,14 @@ export async function planFile(
   async function* planned(): AsyncGenerator<Buffer> {
     const hashes = makeHashList()
     const pages = makePages(spec.short ? shortPageBytes : undefined)
+    let asked = 0
     let inputs = 0
     const wanted = spec.retry && readErrors ? await pickFailed(readErrors(signal), spec.retry, hash, errors) : null
     if (errors.any) throw new Refused()
     const found = makePicks()
     const onLine = (bytes: Buffer, start: number, end: number, number: number): void => {
       if (wanted && !wanted.has(number)) return
-      if (cells.lines >= spec.maxLines && !errors.any) errors.add(tooManyLines(spec.maxLines))
+      if (++asked === spec.maxLines + 1) errors.add(tooManyLines(spec.maxLines))
       const line = checker.check(bytes, start, end, number)
       if (line.kind === 'bad') return line.errors.forEach((e) => errors.add(e))
       inputs += line.inputs
@@ -90,9 +91,11 @@ export async function planFile(
       if (!errors.any) pages.write(bytes, line, number, size)
     }
     const whole = yield* eachLine(open(), spec, errors, onLine, pages)
-    if (inputs > spec.maxInputs) errors.add(tooManyInputs(inputs, spec.maxInputs))
+    if (inputs > spec.maxInputs && asked <= spec.maxLines) errors.add(tooManyInputs(inputs, spec.maxInputs))
     if (wanted && (found.count !== wanted.count || found.sum !== wanted.sum)) errors.add(otherLines)
-    if (cells.lines === 0 && !errors.any) errors.add(emptyFile)
+    if (asked === 0 && !errors.any) errors.add(emptyFile)
+    const { model, modelLine } = checker
+    if (model !== null && spec.models && !spec.models.includes(model)) errors.add(modelNotFound(model, modelLine))
     const candidates = hashes.repeated()
     if (whole && candidates.length > 0) await findDuplicates({ open, spec, checker, hash, candidates, errors })
     if (errors.any) throw new Refused()
@@ -109,7 +112,6 @@ export async function planFile(
       bytes: cells.bytes,
       tokens,
       model: checker.model ?? '',
-      modelLine: checker.modelLine,
       shards: short ? shards.map((s) => ({ ...s, body: short.toString('base64', s.offset, s.offset + s.bytes) })) : shards,
     }
   } catch (error) {
@@ -187,6 +189,12 @@ const atFile = (code: string, message: string, line: number | null = null): Plan
 const emptyFile = atFile('empty_file', 'The input file is empty. Please ensure that the batch contains at least one request.')
 const tooManyLines = (max: number) =>
   atFile('too_many_tasks', `The file has too many requests: at most ${max} are allowed. Split it into several batches.`)
+const modelNotFound = (model: string, line: number): PlanError => ({
+  code: 'model_not_found',
+  message: `The provided model '${shown(model)}' is not supported by the Batch API.`,
+  param: 'body.model',
+  line,
+})
 const tooManyInputs = (got: number, max: number) =>
   atFile('too_many_tasks', `The file has ${got} inputs to embed: at most ${max} are allowed. Split it into several batches.`)
 const fileTooLarge = (max: number) =>
