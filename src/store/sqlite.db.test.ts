@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { databases } from '../../test/support/databases.ts'
 import { systemClock } from '../kit/clock.ts'
 import { text, type Db } from './db.ts'
-import { openSqlite } from './sqlite.ts'
+import { connect, openSqlite } from './sqlite.ts'
 
 const open = async (): Promise<Db> => (await databases.sqlite?.()) as Db
 const put = 'insert into uploads (blob, owner, renewed_until) values ($1, $2, 0)'
@@ -72,4 +72,28 @@ test('a database that is locked for a moment is opened when it is free', async (
   await using db = openSqlite(path, systemClock)
   await db.query('create table t (a bigint)')
   await gone
+})
+
+test('while another process keeps its lock, reads go on, and all that would write give up at once when their time is over', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'nightshift-sqlite-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const path = join(folder, 'a.db')
+  let [sleeps, now] = [0, 0]
+  const clock = { ...systemClock, monotonic: () => now, sleep: (ms: number) => (sleeps++, systemClock.sleep(ms)) }
+  await using db = openSqlite(path, clock)
+  await db.query('create table t (a bigint)')
+  const other = connect(path)
+  onTestFinished(() => void other.close())
+  other.exec('begin immediate')
+  const writes = [1, 2, 3].map((a) => db.tx((tx) => tx.query('insert into t (a) values ($1)', [a])))
+  const refused = Promise.allSettled(writes)
+  await vi.waitUntil(() => sleeps > 0)
+  expect(await db.query('select count(*) as n from t')).toEqual([{ n: 0 }])
+  const waited = sleeps
+  now = 10_000
+  expect((await refused).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+  expect(sleeps - waited).toBeLessThan(5)
+  other.exec('rollback')
+  await db.query('insert into t (a) values (4)')
+  expect(await db.query('select a from t')).toEqual([{ a: 4 }])
 })

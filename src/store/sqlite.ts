@@ -25,13 +25,14 @@ interface Prepared {
   all(values: readonly Value[]): Row[]
 }
 
-/** `Db` on SQLite in a file: WAL, every commit synced. One connection, one writer at a time in this process; others wait in line. */
-export function openSqlite(path: string, clock: Clock): Db {
-  const connection = connect(path)
-  const hints = makeHints()
+interface Prepared {
+  readonly needsNow: boolean
+  all(values: readonly Value[]): Row[]
+}
+
+/** Runs statements on a connection at once, and keeps them prepared. */
+function statementsOn(connection: Database.Database, clock: Clock): (sql: string, values: readonly Value[]) => Row[] {
   const prepared = new Map<string, Prepared>()
-  let line: Promise<unknown> = Promise.resolve()
-  let closed = false
 
   function prepare(sql: string, values: number): Prepared {
     const found = prepared.get(sql)
@@ -49,33 +50,80 @@ export function openSqlite(path: string, clock: Clock): Db {
     return made
   }
 
-  function now(sql: string, values: readonly Value[]): Row[] {
+  return (sql, values) => {
     const statement = prepare(sql, values.length)
     return statement.all(statement.needsNow ? [...values, Math.floor(clock.now())] : values)
   }
+}
 
-  /** Runs something that another process's lock may refuse, until it goes through. */
-  async function patient<T>(run: () => T): Promise<T> {
-    for (const begun = clock.monotonic(); ;) {
-      try {
-        return run()
-      } catch (error) {
-        if (!isBusy(error) || clock.monotonic() - begun >= giveUpMs) throw translateError(error)
-        await clock.sleep(busyPauseMs)
+/** A reader needs no lock (WAL), and need not wait for that of another process. */
+const isRead = (sql: string): boolean => /^\s*select\b/i.test(sql)
+
+/** `Db` on SQLite in a file: WAL, every commit synced. One connection, one writer at a time in this process; others wait in line. */
+export function openSqlite(path: string, clock: Clock): Db {
+  const connection = connect(path)
+  const now = statementsOn(connection, clock)
+  const hints = makeHints()
+  let line: Promise<unknown> = Promise.resolve()
+  let closed = false
+  /** Does the line stand at another process's lock? */
+  let locked = false
+  let aside: { readonly connection: Database.Database; readonly now: typeof now } | null = null
+
+  /** Runs something that another process's lock may refuse, until it goes through. `since`: when it was asked for. */
+  async function patient<T>(since: number, run: () => T): Promise<T> {
+    try {
+      for (;;) {
+        try {
+          return run()
+        } catch (error) {
+          if (!isBusy(error) || clock.monotonic() - since >= giveUpMs) throw translateError(error)
+          locked = true
+          await clock.sleep(busyPauseMs)
+        }
       }
+    } finally {
+      locked = false
     }
   }
 
-  /** One after the other: what the event loop interleaves must not fall into somebody else's transaction. */
-  function inLine<T>(work: () => Promise<T>): Promise<T> {
+  /**
+   * One after the other: what the event loop interleaves must not fall into somebody else's transaction. Time in the line counts: while another process keeps
+   * its lock, all that wait give up when they have waited for so long, and not one after the other.
+   */
+  function inLine<T>(work: (since: number) => Promise<T>): Promise<T> {
     if (closed) return Promise.reject(new DbUnavailable('the database is closed'))
-    const turn = line.then(work, work)
+    const since = clock.monotonic()
+    const turn = line.then(
+      () => work(since),
+      () => work(since),
+    )
     line = turn.catch(() => {})
     return turn
   }
 
-  async function transact<T>(work: (tx: Queries) => Promise<T>): Promise<T> {
-    await patient(() => connection.exec('begin immediate'))
+  /** On a connection of its own, which the most never need. */
+  function readAside(sql: string, values: readonly Value[]): Row[] {
+    if (!aside) {
+      const own = new Database(path, { timeout: 0 })
+      own.pragma('query_only = ON')
+      aside = { connection: own, now: statementsOn(own, clock) }
+    }
+    return aside.now(sql, values)
+  }
+
+  async function query(sql: string, values: readonly Value[] = []): Promise<Row[]> {
+    if (locked && !closed && isRead(sql))
+      try {
+        return readAside(sql, values)
+      } catch (error) {
+        if (!isBusy(error)) throw translateError(error)
+      }
+    return inLine((since) => patient(since, () => now(sql, values)))
+  }
+
+  async function transact<T>(since: number, work: (tx: Queries) => Promise<T>): Promise<T> {
+    await patient(since, () => connection.exec('begin immediate'))
     let open = true
     const handle: Queries = {
       async query(sql, values = []) {
@@ -90,7 +138,7 @@ export function openSqlite(path: string, clock: Clock): Db {
     try {
       const result = await withinTheTurn(work(handle))
       open = false
-      await patient(() => connection.exec('commit'))
+      await patient(clock.monotonic(), () => connection.exec('commit'))
       return result
     } catch (error) {
       open = false
@@ -101,13 +149,14 @@ export function openSqlite(path: string, clock: Clock): Db {
 
   return {
     ...hints,
-    query: (sql, values = []) => inLine(() => patient(() => now(sql, values))),
-    tx: (work) => inLine(() => transact(work)),
+    query,
+    tx: (work) => inLine((since) => transact(since, work)),
     async [Symbol.asyncDispose]() {
       if (closed) return
       closed = true
       await line
       connection.close()
+      aside?.connection.close()
     },
   }
 }
