@@ -12,8 +12,11 @@ export interface Queries {
 }
 
 export interface Db extends Queries {
-  /** All or nothing. Inside, use only the handle you are given and await nothing but the database. */
-  tx<T>(work: (tx: Queries) => Promise<T>): Promise<T>
+  /**
+   * All or nothing. Inside, use only the handle you are given and await nothing but the database. One that changes the schema may take as long as it needs, but
+   * never waits long for a table that others use: everybody else would stand behind it. It begins anew until it gets it, for ten minutes.
+   */
+  tx<T>(work: (tx: Queries) => Promise<T>, changes?: 'rows' | 'schema'): Promise<T>
   /** Tells every listener of this channel, in this process or another, that there is something to look for. May be lost: whoever listens also polls. */
   hint(channel: Channel): void
   /** Calls `heard` at each hint. Returns a function that ends it. */

@@ -1,4 +1,4 @@
-import type { Db } from './db.ts'
+import type { Db, Queries } from './db.ts'
 import { sql as first } from './sql/0001.ts'
 import { sql as second } from './sql/0002.ts'
 import { sql as third } from './sql/0003.ts'
@@ -39,7 +39,7 @@ export class SchemaTooNew extends Error {
 
 /** Brings the schema up to date in one transaction; done twice, or by several processes at once, it is done once. @throws {SchemaTooNew} */
 export function migrate(db: Db, at: number): Promise<void> {
-  return db.tx(async (tx) => {
+  const work = async (tx: Queries): Promise<void> => {
     await tx.query(holdName, ['nightshift migrations'])
     await tx.query(`create table if not exists migrations (number bigint primary key, applied_at bigint not null)`)
     const [row] = await tx.query(`select coalesce(max(number), 0) as number from migrations`)
@@ -53,7 +53,8 @@ export function migrate(db: Db, at: number): Promise<void> {
       for (const statement of statementsOf(sql)) await tx.query(statement)
       await tx.query(`insert into migrations (number, applied_at) values ($1, $2)`, [i + 1, at])
     }
-  })
+  }
+  return db.tx(work, 'schema')
 }
 
 /** Our own files only: no semicolon stands within a statement or a comment. */

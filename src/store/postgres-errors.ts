@@ -7,6 +7,9 @@ const codeOf = (error: unknown): string => (error instanceof Error && 'code' in 
 /** 40001 serialization_failure, 40P01 deadlock_detected: nothing has happened, and doing it again may succeed. */
 export const isConflict = (error: unknown): boolean => /^40(001|P01)$/.test(codeOf(error))
 
+/** 55P03 lock_not_available: somebody else uses the table, and we do not wait for it. */
+export const isInUse = (error: unknown): boolean => codeOf(error) === '55P03'
+
 /** The database did not refuse: it was not heard, or ended the session. Such a connection is not used again. */
 export const isOfConnection = (error: unknown): error is Error =>
   error instanceof Error &&
@@ -28,6 +31,7 @@ export function translateError(error: unknown, place: string): unknown {
     if (code === '3D000') return away('there is no such database on the server: create it, or check the address of --database')
     if (code === '42501') return away('the database user lacks a right: it must own its schema')
     if (code === '25006') return away('the database is read-only: it may be a standby')
+    if (isInUse(error)) return away('its tables are in use, by a backup perhaps: start again when that has ended')
     if (/^(08|53|57|58|25P0|40|55P03|XX)/.test(code)) return away(`the database cannot answer now (${code})`)
     return error
   }

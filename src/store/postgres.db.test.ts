@@ -92,6 +92,21 @@ describe.runIf(server)('on PostgreSQL', () => {
     expect(new Set(owners).size).toBe(1)
   })
 
+  test('a change of the schema waits for who reads a table, and nobody else waits for it', { timeout: 15_000 }, async () => {
+    const { db, url } = await open()
+    const backup = new pg.Client(url)
+    await backup.connect()
+    await backup.query('begin; lock table uploads in access share mode')
+    const altered = db.tx((tx) => tx.query('alter table uploads add column more bigint'), 'schema')
+    const waiting = () => db.query(`select 1 as one from pg_locks where mode = 'AccessExclusiveLock' and not granted`)
+    await poll(waiting, (locks) => locks.length > 0, 'the change waits')
+    expect(await blobs(db)).toEqual([])
+    await backup.query('commit')
+    await backup.end()
+    await altered
+    expect(await db.query('select more from uploads')).toEqual([])
+  })
+
   test('a transaction that has failed inside is not taken for committed, and what the caller throws comes out as it is', async () => {
     const { db } = await open()
     const swallowed = db.tx(async (tx) => {

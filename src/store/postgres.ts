@@ -2,7 +2,7 @@ import pg from 'pg'
 import { backoffMs } from '../domain/backoff.ts'
 import type { Clock } from '../kit/clock.ts'
 import { DbUnavailable, type Db, type Queries, type Row, type Value } from './db.ts'
-import { isConflict, isOfConnection, translateError } from './postgres-errors.ts'
+import { isConflict, isInUse, isOfConnection, translateError } from './postgres-errors.ts'
 import { joinFleet } from './postgres-hints.ts'
 import { translate, type Dialect } from './tokens.ts'
 
@@ -22,6 +22,11 @@ const dialect: Dialect = {
 /** Ours alone, in the transaction that it begins: nothing is left on a connection that a pooler lends to others. A process that is stopped in its midst holds nobody up for longer. */
 const begin = `begin; set local statement_timeout = '30s'; set local idle_in_transaction_session_timeout = '10s'`
 const timeouts = { connectionTimeoutMillis: 5_000, query_timeout: 35_000, keepAlive: true, keepAliveInitialDelayMillis: 10_000 }
+/** A change of the schema gives way to who uses the table, a backup for one, and does not have everybody else wait behind it. */
+const beginSchema = `begin; set local lock_timeout = '500ms'; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = '10s'`
+const noLimitMs = 2 ** 31 - 1
+const schemaTriesMs = 600_000
+const schemaPauseMs = 2_000
 const conflictPause = { baseMs: 20, maxMs: 500 }
 const conflictTries = 5
 const rememberedAtMost = 500
@@ -69,24 +74,27 @@ export function openPostgres(url: string, { clock, random = Math.random, connect
     }
   }
 
-  const run = async (on: pg.Pool | pg.PoolClient, sql: string, values: readonly Value[]): Promise<Row[]> =>
-    (await on.query<Row>({ text: sqlOf(sql, values.length), values: [...values] })).rows
+  const run = async (on: pg.Pool | pg.PoolClient, sql: string, values: readonly Value[], limit = {}): Promise<Row[]> =>
+    (await on.query<Row>({ text: sqlOf(sql, values.length), values: [...values], ...limit })).rows
 
-  /** What the database refused for somebody else's sake (deadlock, serialization) is done again from its beginning. */
-  async function again<T>(work: () => Promise<T>): Promise<T> {
+  /** What the database refused for somebody else's sake (deadlock, serialization; of a schema, a table in use) is done again from its beginning. */
+  async function again<T>(work: () => Promise<T>, changes: 'rows' | 'schema' = 'rows'): Promise<T> {
     if (closed) throw new DbUnavailable('the database is closed')
+    const begun = clock.monotonic()
     for (let failures = 0; ; failures++) {
       try {
         return await work()
       } catch (error) {
         if (!(error instanceof Error && thrown.has(error))) throw error
-        if (!isConflict(error) || failures >= conflictTries) throw translateError(error, place)
-        await clock.sleep(backoffMs(failures, conflictPause, random))
+        const waits = changes === 'schema' && isInUse(error) && clock.monotonic() - begun < schemaTriesMs
+        if (!waits && (!isConflict(error) || failures >= conflictTries)) throw translateError(error, place)
+        await clock.sleep(waits ? schemaPauseMs : backoffMs(failures, conflictPause, random))
       }
     }
   }
 
-  async function transact<T>(work: (tx: Queries) => Promise<T>): Promise<T> {
+  async function transact<T>(work: (tx: Queries) => Promise<T>, changes: 'rows' | 'schema'): Promise<T> {
+    const isSchema = changes === 'schema'
     const client = await driven(() => pool.connect())
     let broken: Error | undefined
     let open = true
@@ -97,11 +105,11 @@ export function openPostgres(url: string, { clock, random = Math.random, connect
     const lost = (error: Error) => (broken = error)
     client.on('error', lost)
     try {
-      await noted(() => client.query(begin))
+      await noted(() => client.query(isSchema ? beginSchema : begin))
       const result = await work({
         async query(sql, values = []) {
           if (!open) throw new Error('the transaction has ended')
-          return noted(() => run(client, sql, values))
+          return noted(() => run(client, sql, values, isSchema ? { query_timeout: noLimitMs } : {}))
         },
       })
       open = false
@@ -124,7 +132,7 @@ export function openPostgres(url: string, { clock, random = Math.random, connect
 
   return {
     query,
-    tx: (work) => again(() => transact(work)),
+    tx: (work, changes = 'rows') => again(() => transact(work, changes), changes),
     hint: hints.hint,
     listen: hints.listen,
     async [Symbol.asyncDispose]() {
