@@ -77,7 +77,18 @@ test('sizes and times come back as they were written', () => {
 
 test.each([
   [{ flags: { port: 'abc' } }, {}, /--port: 'abc' is not a whole number/],
-  [{ flags: {} }, { NIGHTSHIFT_LEASE: '20', NIGHTSHIFT_LEASE_RENEW: '5' }, /--lease must be at least 3s/],
+  [
+    { flags: {} },
+    { NIGHTSHIFT_LEASE: '20', NIGHTSHIFT_LEASE_RENEW: '5' },
+    /NIGHTSHIFT_LEASE: '20' is not a time.*, from 3s to 24d/,
+  ],
+  [{ flags: { look: '0' } }, {}, /--look: '0' is not a time.*, from 10ms/],
+  [{ flags: { idleTimeout: '250d' } }, {}, /--idle-timeout: '250d' is not a time.*, from 1ms to 24d/],
+  [{ flags: { shortBytes: '2GB' } }, {}, /--short-bytes: '2GB' is not bytes.*, from 1 to 1MiB/],
+  [{ flags: { port: '70000' } }, {}, /--port: '70000' is not a whole number, from 0 to 65535/],
+  [{ flags: { suffixOutput: '.jsonl' } }, {}, /--suffix-output must be .* more than \.jsonl/],
+  [{ flags: { suffixError: 'x'.repeat(101) } }, {}, /--suffix-error must be/],
+  [{ flags: {}, backend: ['http://a:1', 'http://a:1/v1/'] }, {}, /http:\/\/a:1 is given twice/],
   [{ flags: { lease: '8s' } }, {}, /--lease-renew must be at most half of --lease/],
   [{ flags: { suffixOutput: '.x', suffixError: '.x' } }, {}, /the two results would have one name/],
   [{ flags: { database: 'mysql://u:secret@h/d' } }, {}, /--database: not the address of a database/],
@@ -118,6 +129,6 @@ test('secrets come from variables and files', () => {
 test('folders of buckets are found from where the file lies', () => {
   const config = fileOf('buckets:\n  - { bucket: demo, folder: ./d }')
   expect(loadSettings({ config, flags: {} }, {}).buckets).toEqual([
-    { bucket: 'demo', projects: ['default'], place: { kind: 'folder', folder: join(folder, 'd') } },
+    { bucket: 'demo', projects: null, place: { kind: 'folder', folder: join(folder, 'd') } },
   ])
 })

@@ -117,7 +117,10 @@ const forms: Record<Option<unknown>['kind'], string> = {
 
 function parsed(option: Option<unknown>, text: string, where: string): unknown {
   const value = option.parse(text)
-  if (value === undefined) throw new SettingsError(`${where}: '${text}' is not ${forms[option.kind]}. ${option.help}.`)
+  if (value === undefined)
+    throw new SettingsError(
+      `${where}: '${text}' is not ${forms[option.kind]}${option.range === undefined ? '' : `, ${option.range}`}. ${option.help}.`,
+    )
   return value
 }
 
@@ -135,7 +138,6 @@ function check(s: Settings): void {
     )
   if (s.leaseRenew * 2 > s.lease)
     no(`${flagOf('leaseRenew')} must be at most half of ${flagOf('lease')}: a lease must outlast one renewal that fails.`)
-  if (s.lease < 3000) no(`${flagOf('lease')} must be at least 3s.`)
   if (s.backoffBase > s.backoffMax) no(`${flagOf('backoffBase')} is longer than ${flagOf('backoffMax')}.`)
   if (s.maxLineBytes > s.maxFileBytes)
     no(`${flagOf('maxLineBytes')} is more than ${flagOf('maxFileBytes')}: no line could be so long.`)
@@ -143,6 +145,12 @@ function check(s: Settings): void {
     no(`${flagOf('suffixOutput')} and ${flagOf('suffixError')} are the same: the two results would have one name.`)
   if (s.suffixOutput.includes('/') || s.suffixError.includes('/'))
     no(`${flagOf('suffixOutput')} and ${flagOf('suffixError')} may not hold a slash.`)
+  for (const name of ['suffixOutput', 'suffixError'] as const)
+    if (s[name] === '' || s[name] === '.jsonl' || Buffer.byteLength(s[name]) > 100)
+      no(`${flagOf(name)} must be 1 to 100 bytes long, and more than .jsonl: the result would have the name of its input.`)
+  const twice = s.backends.find(({ url }, i) => s.backends.findIndex((other) => other.url === url) < i)
+  if (twice)
+    no(`The backend ${twice.url} is given twice: give it one entry, or lines would be counted against its limit twice over.`)
   if (s.startInFlight > s.maxInFlight && s.startInFlight !== options.startInFlight.otherwise)
     no(`${flagOf('startInFlight')} is more than ${flagOf('maxInFlight')}.`)
 }

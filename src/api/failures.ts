@@ -18,7 +18,7 @@ import {
   tooManyProperties,
   unavailable,
 } from '../domain/errors.ts'
-import { DbFull, DbUnavailable } from '../store/db.ts'
+import { BadText, DbFull, DbUnavailable } from '../store/db.ts'
 
 /** What one failed check of a schema says (ajv, verbose). */
 interface Fault {
@@ -33,6 +33,8 @@ interface Fault {
 export function failureOf(error: unknown): { answer: ApiError; ours: boolean } {
   if (error instanceof ApiError) return { answer: error, ours: false }
   if (error instanceof NoRoom || error instanceof DbFull) return { answer: noRoom(), ours: true }
+  if (error instanceof BadText)
+    return { answer: new ApiError(400, 'invalid_value', 'The request names something with a NUL character in it.'), ours: false }
   if (error instanceof DbUnavailable) return { answer: unavailable(), ours: true }
   if (error instanceof S3Failure && meaningOf(error) === 'trouble')
     return { answer: unavailable('The server cannot reach its object storage right now. Try again.'), ours: true }
@@ -50,15 +52,25 @@ export function failureOf(error: unknown): { answer: ApiError; ours: boolean } {
     return { answer: new ApiError(404, null, 'Invalid URL: it cannot be decoded, or is too long.'), ours: false }
   const status = known?.statusCode
   if (known && status !== undefined && status >= 400 && status < 500)
-    return { answer: new ApiError(status === 413 || status === 415 ? status : 400, null, known.message), ours: false }
+    return {
+      answer: new ApiError(status === 413 || status === 415 ? status : 400, null, inWords(status) ?? known.message),
+      ours: false,
+    }
   return { answer: broken(), ours: true }
+}
+
+/** What the framework says of a body in few words, with what to do. */
+function inWords(status: number): string | null {
+  if (status === 413) return 'The request body is too large: at most 1 MiB. A file of lines is sent to /v1/files.'
+  if (status === 415) return 'The content-type of the request cannot be read. Send JSON with content-type application/json.'
+  return null
 }
 
 /** The most telling of the faults: a union (`null` or something) fails in each of its branches; what lies deepest is what was meant. */
 function faultOf(faults: readonly Fault[]): ApiError {
   const telling = faults.filter((f) => f.keyword !== 'anyOf' && f.params.type !== 'null')
   const fault = telling.toSorted((a, b) => depth(b) - depth(a))[0] ?? faults[0]
-  if (!fault) return invalid('body', 'The request is not valid.')
+  if (!fault) return new ApiError(400, null, 'The request is not valid.')
   const param = fault.instancePath
     .split('/')
     .slice(1)
@@ -69,10 +81,14 @@ function faultOf(faults: readonly Fault[]): ApiError {
       return missingParameter([param, String(fault.params.missingProperty)].filter(Boolean).join('.'))
     case 'type':
       return param === ''
-        ? invalid('body', 'Send a JSON object as the body of the request.')
+        ? new ApiError(400, null, 'Send a JSON object as the body of the request.')
         : invalidType(param, article(String(fault.params.type)), article(typeOf(fault.data)))
     case 'const':
-      return invalidValue(param, String(fault.data), [String(fault.params.allowedValue)])
+      return invalidValue(
+        param,
+        String(fault.data),
+        faults.filter((f) => f.keyword === 'const').map((f) => String(f.params.allowedValue)),
+      )
     case 'minimum':
       return belowMinimum(param, Number(fault.params.limit), Number(fault.data))
     case 'maximum':
@@ -81,12 +97,17 @@ function faultOf(faults: readonly Fault[]): ApiError {
       return tooManyProperties(param, Number(fault.params.limit), Object.keys(Object(fault.data)).length)
     case 'maxLength':
       return stringTooLong(
-        fault.propertyName === undefined ? param : `${param}.${fault.propertyName.slice(0, 64)}`,
+        fault.propertyName === undefined ? param : `${param}.${[...fault.propertyName].slice(0, 64).join('')}`,
         Number(fault.params.limit),
-        (fault.propertyName ?? String(fault.data)).length,
+        [...(fault.propertyName ?? String(fault.data))].length,
       )
+    case 'minLength':
+    case 'minItems':
+      return invalid(param, `Invalid '${param}': it is empty, or too short. Give at least ${Number(fault.params.limit)}.`)
+    case 'maxItems':
+      return invalid(param, `Invalid '${param}': too many. At most ${Number(fault.params.limit)} are allowed.`)
     default:
-      return invalid(param || 'body', `Invalid '${param || 'body'}'.`)
+      return param === '' ? new ApiError(400, null, 'The request is not valid.') : invalid(param, `Invalid '${param}'.`)
   }
 }
 

@@ -1,9 +1,11 @@
+import { isUtf8 } from 'node:buffer'
 import type { ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import multipart from '@fastify/multipart'
 import swagger from '@fastify/swagger'
 import { fastify, type FastifyInstance, type FastifyReply } from 'fastify'
 import { makeWhoCalls, type Caller } from '../auth/caller.ts'
-import { ApiError, badJson, errorBody } from '../domain/errors.ts'
+import { ApiError, badJson, errorBody, wrongMethod } from '../domain/errors.ts'
 import { adminRoutes } from './admin/admin.ts'
 import { guardRoutes } from './guard/allowed.ts'
 import { auditListRoutes } from './admin/audit-list.ts'
@@ -21,12 +23,14 @@ import { resultRoutes } from './batches/results.ts'
 import { retryRoutes } from './batches/retry.ts'
 import { makeThrottle } from './guard/rates.ts'
 import { refuseUnknown } from './routes.ts'
+import { endStalledUpload } from './stalls.ts'
 import { limitConnections, safeHeaders, serverOptions } from './serving.ts'
 import { usageBucketRoutes } from './usage/usage-buckets.ts'
 import { usageRoutes } from './usage/usage.ts'
 import { webhookRoutes } from './webhooks/webhooks.ts'
 
 const bodyBytes = 1024 * 1024
+const byteOrderMark = Buffer.from('\uFEFF')
 /** What ends a connection before there is a request. */
 const unread: Readonly<Record<string, readonly [number, string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout'],
@@ -69,33 +73,39 @@ export async function makeApi(given: Omit<ApiParts, 'quotas'>): Promise<FastifyI
     clientErrorHandler(error, socket) {
       if (!socket.writable || /^ERR_(SSL|TLS)_/.test(error.code ?? '')) return void socket.destroy() // NOTE: a handshake that failed, or takes too long, ends here and nowhere else
       const [status, words] = unread[error.code ?? ''] ?? [400, 'Bad Request']
-      const body = JSON.stringify({
-        error: {
-          message: `The request could not be read: ${error.code ?? 'bad request'}.`,
-          type: 'invalid_request_error',
-          param: null,
-          code: null,
-        },
-      })
-      socket.end(
-        `HTTP/1.1 ${status} ${words}\r\ncontent-type: application/json\r\nx-request-id: ${newId()}\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-      )
+      endWith(socket, status, words, new ApiError(status, null, `The request could not be read: ${error.code ?? 'bad request'}.`))
     },
   })
+  function endWith(socket: Duplex, status: number, words: string, error: ApiError): void {
+    const body = JSON.stringify(errorBody(error))
+    const headers = {
+      ...safe,
+      'content-type': 'application/json',
+      'x-request-id': newId(),
+      date: new Date(clock.now()).toUTCString(),
+      connection: 'close',
+      'content-length': Buffer.byteLength(body),
+    }
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+    socket.end(`HTTP/1.1 ${status} ${words}\r\n${lines.join('')}\r\n${body}`)
+  }
   limitConnections(app, parts.serving)
+  app.server.on('connect', ({ url = '' }, socket) => endWith(socket, 405, 'Method Not Allowed', wrongMethod('CONNECT', url, [])))
   app.server.on('checkExpectation', (_, response: ServerResponse) => {
     const body = JSON.stringify(errorBody(new ApiError(417, null, "This server knows no expectation but '100-continue'.")))
-    const headers = { 'content-type': 'application/json', 'x-request-id': newId() }
+    const headers = { ...safe, 'content-type': 'application/json', 'x-request-id': newId() }
     response.writeHead(417, headers).end(body)
   })
   app.decorateRequest('made', null)
   app.decorateRequest('caller', null as unknown as Caller)
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '' || request.method === 'DELETE' || request.routeOptions.url?.endsWith('/cancel')) return done(null, undefined)
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    const takesNone = request.method === 'DELETE' || /\/(cancel|files)$/.test(request.routeOptions.url ?? '')
+    if (body.length === 0 || takesNone) return done(null, undefined)
     try {
-      done(null, JSON.parse(String(body)))
+      if (!isUtf8(body)) throw badJson()
+      done(null, JSON.parse(body.toString('utf8', body.subarray(0, 3).equals(byteOrderMark) ? 3 : 0)))
     } catch {
       done(badJson(), undefined)
     }
@@ -111,6 +121,8 @@ export async function makeApi(given: Omit<ApiParts, 'quotas'>): Promise<FastifyI
 
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers({ ...safe, 'x-request-id': request.id })
+    const { 'content-length': length = '0', 'transfer-encoding': coding } = request.headers
+    if (length !== '0' || coding !== undefined) endStalledUpload(request.raw, clock, parts.limits.idleMs)
   })
   refuseUnknown(app)
   app.addHook('onResponse', async (request, reply) => {

@@ -22,9 +22,15 @@ function endStalled({ bytes, waits, end }: Watched, clock: Clock, idleMs: number
   return () => clearInterval(watch)
 }
 
-/** Returns what ends the watching. */
-export const endStalledUpload = (raw: IncomingMessage, clock: Clock, idleMs: number): (() => void) =>
-  endStalled({ bytes: () => raw.socket.bytesRead, waits: () => !raw.isPaused(), end: () => raw.destroy() }, clock, idleMs)
+/** Watches until the body has come. */
+export function endStalledUpload(raw: IncomingMessage, clock: Clock, idleMs: number): void {
+  const ended = endStalled(
+    { bytes: () => raw.socket.bytesRead, waits: () => !raw.isPaused(), end: () => raw.destroy() },
+    clock,
+    idleMs,
+  )
+  raw.once('end', ended).once('close', ended)
+}
 
 /** Watches until the answer is over. */
 export function endStalledDownload(raw: ServerResponse, clock: Clock, idleMs: number): void {

@@ -2,6 +2,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { conflicting } from '../domain/address.ts'
 import type { BucketPlace, Grant } from '../domain/grant.ts'
+import { projectNameTaken } from '../domain/errors.ts'
 import type { ProjectId } from '../domain/ids.ts'
 import type { Project } from '../domain/project.ts'
 import { usualSet } from '../domain/rights.ts'
@@ -27,7 +28,11 @@ interface Parts {
 }
 interface Wanted {
   readonly data: string
-  readonly buckets: readonly { readonly bucket: string; readonly place: BucketPlace; readonly projects: readonly string[] }[]
+  readonly buckets: readonly {
+    readonly bucket: string
+    readonly place: BucketPlace
+    readonly projects: readonly string[] | null
+  }[]
 }
 
 /** Grants that cannot be: says which. */
@@ -83,6 +88,7 @@ export async function makeProject(
     await holdProjects(tx)
     const earlier = isDefault ? await defaultProject(tx) : null
     if (earlier) return earlier // NOTE: of several servers that start on one empty database, one makes it
+    if (await findProject(tx, name)) throw projectNameTaken(name)
     await insertProject(tx, project)
     await putGrant(tx, { projectId: project.id, bucket, place }, 'own')
     return project
@@ -92,8 +98,8 @@ export async function makeProject(
 async function grantSettings(db: Db, { buckets }: Wanted): Promise<void> {
   const grants: Grant[] = []
   for (const { bucket, place, projects } of buckets)
-    for (const name of projects) {
-      const project = await findProject(db, name)
+    for (const name of projects ?? [null]) {
+      const project = name === null ? await defaultProject(db) : await findProject(db, name)
       if (!project)
         throw new GrantsInvalid(
           `Bucket '${bucket}' is granted to project '${name}', which does not exist. Create it with: nightshift projects create ${name}`,

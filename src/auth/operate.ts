@@ -26,7 +26,7 @@ import { listGrants } from '../store/buckets.ts'
 import type { Db } from '../store/db.ts'
 import { beginErasure, findErasure, listErasures, operatorsOnlyOf, stillThere } from '../store/erasures.ts'
 import { findKey, listKeys, revokeKey } from '../store/keys.ts'
-import { findProject, listProjects, updateProject } from '../store/projects.ts'
+import { findProject, holdProjects, listProjects, updateProject } from '../store/projects.ts'
 
 export interface OperateParts {
   readonly db: Db
@@ -86,11 +86,10 @@ export async function showProject({ db }: Pick<OperateParts, 'db'>, scope: Scope
 /** `default` is what the first start would make. @throws 409 when the name is taken */
 export async function addProject(parts: OperateParts, name: string): Promise<Project> {
   checkName(name)
-  if (await findProject(parts.db, name)) throw projectNameTaken(name)
   return makeProject(parts, parts.folder, name, name === 'default')
 }
 
-/** What is not given stays. An administrator may not say how much of the server is theirs. @throws 403, 404, 409 */
+/** What is not given stays. An administrator may not say how much of the server is theirs, nor take a name, by which settings grant buckets. @throws 403, 404, 409 */
 export async function changeProject(
   parts: OperateParts,
   scope: Scope,
@@ -103,18 +102,25 @@ export async function changeProject(
 ): Promise<Project> {
   if (change.name !== undefined) checkName(change.name)
   const project = await showProject(parts, scope, idOrName)
-  const { name = project.name, weight = project.weight } = change
-  if (change.weight !== undefined && scope !== null) throw lacksRight('operator')
+  const { name, weight = project.weight } = change
+  if ((change.weight !== undefined || (name !== undefined && name !== project.name)) && scope !== null)
+    throw lacksRight('operator')
   if (!Number.isInteger(weight) || weight < 1 || weight > heaviest)
     throw invalid('weight', `Invalid 'weight': expected a whole number from 1 to ${heaviest}.`)
   const keep = change.keep_days
   if (typeof keep === 'number' && !(Number.isInteger(keep) && keep >= 1 && keep <= longestKept))
     throw invalid('keep_days', `Invalid 'keep_days': expected a whole number of days from 1 to ${longestKept}, or null.`)
-  const keepMs = keep === undefined ? project.keepMs : keep === null ? null : keep * dayMs
-  const holder = await findProject(parts.db, name)
-  if (holder && holder.id !== project.id) throw projectNameTaken(name)
-  await updateProject(parts.db, { id: project.id, name, weight, keepMs })
-  return { ...project, name, weight, keepMs }
+  const keepMs = keep === undefined || keep === null ? keep : keep * dayMs
+  return parts.db.tx(async (tx) => {
+    if (name !== undefined) {
+      await holdProjects(tx)
+      const holder = await findProject(tx, name)
+      if (holder && holder.id !== project.id) throw projectNameTaken(name)
+    }
+    const changed = await updateProject(tx, project.id, { name, weight: change.weight, keepMs })
+    if (!changed) throw noSuchProject(idOrName)
+    return changed
+  })
 }
 
 export interface ErasureSeen {

@@ -48,10 +48,17 @@ export function makeTokenCheck(issuers: readonly Issuer[], parts: TokenParts): (
         throw wrongToken("its claim 'sub' is no name: expected 1 to 1000 characters, none of them a control character")
       return { issuer, subject: sub, claims, expiresAt: (exp + clockToleranceS) * 1000 }
     } catch (error) {
-      throw error instanceof errors.JOSEError ? refusal(error, issuer) : error
+      throw error instanceof errors.JOSEError
+        ? refusal(error, issuer)
+        : isOfKey(error)
+          ? wrongToken('the key of its issuer cannot be used')
+          : error
     }
   }
 }
+
+/** A key of the set that cannot be imported, or is too short: `jose` passes on what the platform says of it. */
+const isOfKey = (error: unknown): boolean => error instanceof TypeError || error instanceof DOMException
 
 const isSubject = (sub: unknown): sub is string => typeof sub === 'string' && /^\P{Cc}{1,1000}$/u.test(sub)
 

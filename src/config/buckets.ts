@@ -4,11 +4,11 @@ import { SettingsError } from './error.ts'
 import { onlyKnown } from './known.ts'
 import { accessKeys, parseAccess, parsePrefix } from './s3.ts'
 
-/** A bucket of the settings, and the projects (by name or id) that may use it. */
+/** A bucket of the settings, and the projects (by name or id) that may use it; null: the default project, whatever its name. */
 export interface BucketEntry {
   readonly bucket: string
   readonly place: BucketPlace
-  readonly projects: readonly string[]
+  readonly projects: readonly string[] | null
 }
 
 const onS3 = [...accessKeys, 'prefix', 'read', 'write']
@@ -17,14 +17,14 @@ const bucketKeys = ['bucket', 'folder', 'projects', ...onS3]
 /** `base`: where folders are found from. @throws {SettingsError} */
 export function parseBucket(entry: Record<string, unknown>, where: string, base: string): BucketEntry {
   onlyKnown(entry, bucketKeys, `${where}: a bucket`)
-  const { bucket, folder, endpoint, projects = ['default'] } = entry
+  const { bucket, folder, endpoint, projects = null } = entry
   if (typeof bucket !== 'string' || bucket === '') throw new SettingsError(`${where}: a bucket needs a name`)
-  if (!Array.isArray(projects) || projects.some((name) => typeof name !== 'string'))
+  if (projects !== null && (!Array.isArray(projects) || projects.some((name) => typeof name !== 'string')))
     throw new SettingsError(`${where}: projects must be a list of names`)
   if (folder === undefined && endpoint === undefined)
     throw new SettingsError(`${where}: bucket '${bucket}' needs a folder, or the endpoint of an S3 server`)
   const place = endpoint === undefined ? folderPlace(entry, bucket, where, base) : s3Place(entry, bucket, where)
-  return { bucket, projects: projects as string[], place }
+  return { bucket, projects: projects as string[] | null, place }
 }
 
 function folderPlace(entry: Record<string, unknown>, bucket: string, where: string, base: string): BucketPlace {

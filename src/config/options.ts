@@ -13,6 +13,8 @@ export interface Option<T> {
   /** undefined: not of this form. */
   readonly parse: (text: string) => T | undefined
   readonly show: (value: T) => string
+  /** What a number must lie within, in words. */
+  readonly range?: string
 }
 
 const text = (at: string, otherwise: string, help: string, allowed?: readonly string[]): Option<string> => ({
@@ -30,22 +32,31 @@ const whole = (at: string, otherwise: number, help: string, least = 1, most = 1e
   help,
   parse: (t) => (/^\d{1,15}$/.test(t) && Number(t) >= least && Number(t) <= most ? Number(t) : undefined),
   show: String,
+  range: `from ${least}${most < 1e15 ? ` to ${most}` : ''}`,
 })
-const bytes = (at: string, otherwise: number, help: string): Option<number> => ({
+const within = (value: number | null, least: number, most: number): number | undefined =>
+  value === null || value < least || value > most ? undefined : value
+const bytes = (at: string, otherwise: number, help: string, most = 1e15): Option<number> => ({
   kind: 'bytes',
   at,
   otherwise,
   help,
-  parse: (t) => parseBytes(t) || undefined,
+  parse: (t) => within(parseBytes(t), 1, most),
   show: formatBytes,
+  range: most < 1e15 ? `from 1 to ${formatBytes(most)}` : 'from 1',
 })
-const time = (at: string, otherwise: number, help: string): Option<number> => ({
+const day = 86_400_000
+/** What Node can wait for at once is 24.8 days. */
+const longestWait = 24 * day
+const years = 36_500 * day
+const time = (at: string, otherwise: number, help: string, least = 1, most = longestWait): Option<number> => ({
   kind: 'time',
   at,
   otherwise,
   help,
-  parse: (t) => parseTime(t) ?? undefined,
+  parse: (t) => within(parseTime(t), least, most),
   show: formatTime,
+  range: `from ${least === 0 ? '0' : formatTime(least)} to ${formatTime(most)}`,
 })
 const list = (
   at: string,
@@ -77,7 +88,7 @@ export const options = {
   workers: whole('workers', 1, 'Workers; 1 works in this process, more are processes of their own, 0 is an API alone', 0),
   windows: list('windows', ['24h'], 'Completion windows that may be asked for, 1h to 14d', (w) => {
     const ms = windowMs(w)
-    return ms !== null && ms <= 14 * 86_400_000
+    return ms !== null && ms <= 14 * day
   }),
   maxBatchLines: whole('limits.batchLines', 50_000, 'Lines a batch may have'),
   maxInputs: whole('limits.embeddingInputs', 50_000, 'Inputs to embed that a batch may have, over all lines'),
@@ -96,7 +107,7 @@ export const options = {
   maxAnswerBytes: bytes('limits.answerBytes', 64 * MiB, 'Bytes an answer may have'),
   maxInFlight: whole('limits.inFlight', 64, 'Calls open at once to a backend, at most'),
   startInFlight: whole('dispatch.startInFlight', 32, 'Calls open at once to a backend, at the start'),
-  discoverEvery: time('dispatch.discoverEvery', 60 * s, 'How often backends are asked for their models'),
+  discoverEvery: time('dispatch.discoverEvery', 60 * s, 'How often backends are asked for their models', 10),
   attempts: whole('retry.attempts', 5, 'Tries that may fail before a line has failed'),
   backoffBase: time('retry.backoffBase', 500, 'First pause before a line is sent again (full jitter)'),
   backoffMax: time('retry.backoffMax', 60 * s, 'Longest pause before a line is sent again'),
@@ -127,7 +138,7 @@ export const options = {
     (port) => /^\d{1,5}$/.test(port) && Number(port) <= 65_535,
   ),
   webhookTimeout: time('webhooks.timeout', 15 * s, 'Time that a webhook has to answer'),
-  lease: time('lease.length', 15 * s, 'How long a worker holds a shard without renewing'),
+  lease: time('lease.length', 15 * s, 'How long a worker holds a shard without renewing', 3 * s),
   leaseRenew: time('lease.renew', 5 * s, 'How often a worker renews what it holds'),
   flushEvery: time('flush.every', s, 'How often results are saved'),
   flushBytes: bytes('flush.bytes', 8 * MiB, 'Bytes of results that are saved at once'),
@@ -137,21 +148,22 @@ export const options = {
     'shard.shortBytes',
     32 * 1024,
     'Bytes of a plan that lies in the database, as do its results, rather than in blobs',
+    MiB,
   ),
   heldBytes: bytes('heldBytes', 64 * MiB, 'Memory for the shards that a worker holds'),
-  look: time('look', 250, 'How often a worker looks at its batches'),
-  grace: time('grace', 30 * s, 'Time that open calls have to end when the server stops'),
+  look: time('look', 250, 'How often a worker looks at its batches', 10),
+  grace: time('grace', 30 * s, 'Time that open calls have to end when the server stops', 0),
   suffixOutput: text('outputs.suffixOutput', '-output.jsonl', 'Ending of the name of an output object'),
   suffixError: text('outputs.suffixError', '-error.jsonl', 'Ending of the name of an error object'),
-  fileExpiry: time('outputs.fileExpiry', 30 * 86_400_000, 'How long uploads and output files are kept'),
+  fileExpiry: time('outputs.fileExpiry', 30 * day, 'How long uploads and output files are kept', s, years),
   currency: text('billing.currency', 'eur', 'Currency of the price list'),
   batchPercent: whole('billing.batchPercent', 50, 'What a batch costs of the prices of the list, in percent', 0, 100),
   keepBatches: {
-    ...time('batches.keep', 0, 'How long batches that have ended are listed'),
+    ...time('batches.keep', 0, 'How long batches that have ended are listed', 0, years),
     show: (ms: number) => (ms === 0 ? 'for good' : formatTime(ms)),
   },
   auditKeep: {
-    ...time('audit.keep', 90 * 86_400_000, 'How long it is kept who did what; 0: it is not written down'),
+    ...time('audit.keep', 90 * day, 'How long it is kept who did what; 0: it is not written down', 0, years),
     show: (ms: number) => (ms === 0 ? 'not at all' : formatTime(ms)),
   },
   proxies: list(

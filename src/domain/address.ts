@@ -4,6 +4,7 @@
  * and odd hosts before anybody has looked at them.
  */
 import { storeOf, type BucketPlace, type Grant } from './grant.ts'
+import { fitsStars } from './star-pattern.ts'
 
 export interface Located {
   readonly grant: Grant
@@ -65,11 +66,8 @@ const isKey = (key: string): boolean => key !== '' && !key.endsWith('/') && Buff
 const granted = (place: BucketPlace, key: string): boolean => place.kind === 'folder' || key.startsWith(place.prefix ?? '')
 
 /** A name, or a pattern in which `*` stands for any characters of a name. */
-function matches(pattern: string, bucket: string): boolean {
-  if (!pattern.includes('*')) return pattern === bucket
-  const parts = pattern.split('*').map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&'))
-  return new RegExp(`^${parts.join('[^/]*')}$`, 's').test(bucket)
-}
+const matches = (pattern: string, bucket: string): boolean =>
+  pattern === bucket || (!bucket.includes('/') && fitsStars(pattern, bucket))
 
 /** Percent-decoding, once; a plus is a plus. null: a broken escape, or bytes that are not UTF-8. */
 function decodeOnce(text: string): string | null {

@@ -97,7 +97,8 @@ export const badJson = () =>
     'We could not parse the JSON body of your request. Send a JSON object with content-type application/json.',
   )
 export const noSuchBatch = (id: string) => new ApiError(404, null, `No batch found with id '${brief(id)}'.`)
-export const noSuchFile = (id: string) => new ApiError(404, null, `No such File object: ${brief(id)}`, 'id')
+export const noSuchFile = (id: string, more = '') =>
+  new ApiError(404, null, `No such File object: ${brief(id)}${more === '' ? '' : `. ${more}`}`, 'id')
 export const noSuchProject = (id: string) =>
   new ApiError(404, null, `There is no project '${brief(id)}'. An operator can create it.`, 'project')
 export const projectNameTaken = (name: string) =>
@@ -163,9 +164,13 @@ export const resultsGone = (kind: string, id: string) =>
   new ApiError(410, null, `The ${kind} of this batch, ${brief(id)}, is gone: deleted, replaced, or its time was over.`)
 export const noSuchRoute = (method: string, path: string) => new ApiError(404, null, `Invalid URL (${method} ${brief(path)}).`)
 export const wrongMethod = (method: string, path: string, allowed: readonly string[]) =>
-  new ApiError(405, null, `${method} is not allowed for ${brief(path)}. Allowed: ${allowed.join(', ')}.`, null, {
-    allow: allowed.join(', '),
-  })
+  new ApiError(
+    405,
+    null,
+    `${method} is not allowed for ${brief(path)}. Allowed: ${allowed.length > 0 ? allowed.join(', ') : 'none'}.`,
+    null,
+    { allow: allowed.join(', ') },
+  )
 export const noSuchAfter = (what: 'batch' | 'file', id: string) =>
   invalid('after', `Invalid 'after': there is no ${what} with id '${brief(id)}'. Give the last id of the page before.`)
 export const cannotCancel = (status: string) =>

@@ -34,10 +34,7 @@ export const mayPass = ({ code, status }: FetchError): boolean =>
 export const notFound = (what: string) =>
   new FetchError('url_not_found', `${what} cannot be found, or this project may not read it. See that it is there, and granted.`)
 export const invalidAddress = (why: string) =>
-  new FetchError(
-    'url_invalid',
-    `The address cannot be read: ${why}. Give a whole address, as in 'https://example.com/audio.wav'.`,
-  )
+  new FetchError('url_invalid', `The address cannot be read: ${why}. Give a whole address, as in 'https://example.com/name'.`)
 export const invalidData = (why: string) =>
   new FetchError('url_invalid', `The data: address cannot be read: ${why}. Give it as 'data:<type>;base64,<content>'.`)
 export const notAllowed = (what: string, why: string) => new FetchError('url_not_allowed', `${what} may not be fetched: ${why}.`)

@@ -1,5 +1,6 @@
 /** Workloads and people that come with a token of an issuer (OpenID Connect) in the place of a key: whose tokens count, and what they may do. */
 import { grantable } from './rights.ts'
+import { fitsStars } from './star-pattern.ts'
 
 export interface Issuer {
   /** The `iss` of its tokens, and where it describes itself. */
@@ -39,8 +40,11 @@ export interface Granted {
 }
 
 /** On the way to keys nobody may stand: without TLS only on this machine. */
-export const isSafeAddress = (text: string): boolean =>
-  URL.canParse(text) && (text.startsWith('https://') || /^http:\/\/(localhost|127\.0\.0\.1|\[::1\])([:/]|$)/.test(text))
+export function isSafeAddress(text: string): boolean {
+  const { protocol, hostname, username, password } = URL.canParse(text) ? new URL(text) : new URL('none:')
+  if (username !== '' || password !== '') return false
+  return protocol === 'https:' || (protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(hostname))
+}
 
 /** A token that names more is told of no others. */
 export const projectsOfTokenAtMost = 100
@@ -49,7 +53,7 @@ export function grantedBy(grants: readonly IssuerGrant[], claims: Claims): Grant
   const projects = new Map<string, readonly string[]>()
   let isOperator = false
   for (const grant of grants) {
-    if (!Object.entries(grant.where).every(([claim, pattern]) => texts(claims, claim).some((text) => fits(pattern, text))))
+    if (!Object.entries(grant.where).every(([claim, pattern]) => texts(claims, claim).some((text) => fitsStars(pattern, text))))
       continue
     const rights = namesOf(grant.rights, claims)
       .flatMap((text) => text.split(/\s+/))
@@ -83,19 +87,4 @@ function valueAt(claims: Claims, name: string): unknown {
     if (found !== undefined) return found
   }
   return undefined
-}
-
-/** Without a regular expression: a pattern with many stars takes no longer than their number times the text. */
-function fits(pattern: string, text: string): boolean {
-  const [first = '', ...rest] = pattern.split('*')
-  const last = rest.pop()
-  if (last === undefined) return text === first
-  if (!text.startsWith(first)) return false
-  let at = first.length
-  for (const piece of rest) {
-    const found = text.indexOf(piece, at)
-    if (found < 0) return false
-    at = found + piece.length
-  }
-  return text.length - at >= last.length && text.endsWith(last)
 }

@@ -19,6 +19,6 @@ export function outputKeysWithId(inputKey: string, batchId: string, suffixes: Su
 function stemOf(key: string): string {
   const at = key.lastIndexOf('/') + 1
   const name = key.slice(at)
-  const known = /^(.+)\.jsonl(?:\.gz)?$/s.exec(name) ?? /^(.+)\.[^.]*$/s.exec(name)
+  const known = /^(.+)\.jsonl(?:\.gz)?$/is.exec(name) ?? /^(.+)\.[^.]*$/s.exec(name)
   return key.slice(0, at) + (known?.[1] ?? name)
 }

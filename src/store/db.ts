@@ -6,7 +6,7 @@ export interface Queries {
   /**
    * Runs one statement. Values are `$1`, `$2`, ... in order. Four tokens are the adapter's: `{now}` (milliseconds by the database's clock),
    * `{for update skip locked}` (nothing on SQLite), and `{lock $1}` and `{share $1}` (tokens.ts).
-   * @throws {DbUnavailable} when the database cannot be reached or is busy for too long; {DbFull} when its disk has no room.
+   * @throws {DbUnavailable} when the database cannot be reached or is busy for too long; {DbFull} when its disk has no room; {BadText}.
    */
   query(sql: string, values?: readonly Value[]): Promise<Row[]>
 }
@@ -33,6 +33,10 @@ export class DbUnavailable extends Error {
 }
 export class DbFull extends Error {
   override name = 'DbFull'
+}
+/** A text that the database cannot hold: PostgreSQL takes no NUL. */
+export class BadText extends Error {
+  override name = 'BadText'
 }
 
 export const text = (row: Row, column: string): string => {

@@ -83,6 +83,13 @@ export async function giveBackTry(db: Queries, { webhookId, eventId, attempts }:
   await db.query(`update deliveries set next_at = {now}, attempts = attempts - 1 where ${ofTry}`, [webhookId, eventId, attempts])
 }
 
+/** Of a webhook that is gone. NOTE: one that is deleted while a batch ends leaves what that told it. */
+export async function dropOrphans(db: Queries, webhookId: string): Promise<void> {
+  await db.query(`delete from deliveries where webhook_id = $1 and not exists (select 1 from webhooks where id = $1)`, [
+    webhookId,
+  ])
+}
+
 /** Sent again, now, under the same id. False: there is no such delivery. */
 export async function replayDelivery(db: Queries, webhookId: string, eventId: string): Promise<boolean> {
   const rows = await db.query(

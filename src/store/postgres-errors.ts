@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { DbFull, DbUnavailable } from './db.ts'
+import { BadText, DbFull, DbUnavailable } from './db.ts'
 
 /** SQLSTATE of a refusal, or the system's code of a broken connection. */
 const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : '')
@@ -26,6 +26,7 @@ export function translateError(error: unknown, place: string): unknown {
   const away = (why: string) => new DbUnavailable(why, { cause: error })
   if (error instanceof pg.DatabaseError) {
     if (code === '53100') return new DbFull('no room left for the database', { cause: error })
+    if (code === '22021') return new BadText('a text has a character that the database cannot hold', { cause: error })
     if (code === '28P01' || code === '28000')
       return away(`the database refuses the user or the password (${code}): check the address of --database`)
     if (code === '3D000') return away('there is no such database on the server: create it, or check the address of --database')

@@ -34,11 +34,18 @@ export async function listProjects(db: Queries): Promise<Project[]> {
   return (await db.query(`select * from projects order by created_at, id`)).map(projectOf)
 }
 
+/** What is undefined stays as it is. null: there is no such project. */
 export async function updateProject(
   db: Queries,
-  { id, name, weight, keepMs }: Pick<Project, 'id' | 'name' | 'weight' | 'keepMs'>,
-): Promise<void> {
-  await db.query(`update projects set name = $2, weight = $3, keep_ms = $4 where id = $1`, [id, name, weight, keepMs])
+  id: ProjectId,
+  { name, weight, keepMs }: { readonly [K in 'name' | 'weight' | 'keepMs']?: Project[K] | undefined },
+): Promise<Project | null> {
+  const [row] = await db.query(
+    `update projects set name = coalesce($2, name), weight = coalesce($3, weight), keep_ms = case when $4 = 1 then $5 else keep_ms end
+     where id = $1 returning *`,
+    [id, name ?? null, weight ?? null, keepMs === undefined ? 0 : 1, keepMs ?? null],
+  )
+  return row ? projectOf(row) : null
 }
 
 /** Those that keep what they have for a time of their own. */

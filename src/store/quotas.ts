@@ -116,15 +116,18 @@ export async function experienceOf(db: Queries, projectId: ProjectId, model: str
   return row ? { estimated: int(row, 'estimated'), used: int(row, 'used') } : { estimated: 0, used: 0 }
 }
 
-/** Tokens that batches used which ended on this day and in this month of the database's clock, and those that run have used by now. */
+/** Tokens that batches used which ended on this day and in this month of the database's clock, and those that run have used by now. One statement: a batch that ends meanwhile is in one of the two. */
 export async function spentTokens(db: Queries, projectId: ProjectId): Promise<Spent> {
   const [now] = await db.query(`select {now} as now`)
   const { today, monthBegan } = monthOf(now ? int(now, 'now') : 0)
   const [row] = await db.query(
-    `select coalesce(sum(case when day = $2 then total_tokens else 0 end), 0) as day, coalesce(sum(total_tokens), 0) as month
-     from usage where project_id = $1 and day >= $3`,
+    `select coalesce(sum(case when day = $2 then tokens else 0 end), 0) as day, coalesce(sum(tokens), 0) as month from (
+       select day, total_tokens as tokens from usage where project_id = $1 and day >= $3
+       union all
+       select $2, s.total_tokens from batches b join shards s on s.batch_id = b.id
+       where b.project_id = $1 and b.status in ('in_progress', 'cancelling')
+     ) spent`,
     [projectId, today, monthBegan],
   )
-  const running = (await runningOf(db, projectId)).reduce((n, { sums }) => n + sums.totalTokens, 0)
-  return { day: (row ? int(row, 'day') : 0) + running, month: (row ? int(row, 'month') : 0) + running }
+  return { day: row ? int(row, 'day') : 0, month: row ? int(row, 'month') : 0 }
 }

@@ -6,7 +6,7 @@ export interface RunningGroup {
   /** Project, model and endpoint. */
   readonly key: string
   readonly batches: readonly Running[]
-  /** Work that it has done since the ledger began. */
+  /** Work that it has done since yesterday began. */
   readonly done: number
 }
 
@@ -18,7 +18,7 @@ export async function runningGroups(db: Queries): Promise<RunningGroup[]> {
      from batches b where b.status = 'in_progress' and b.expires_at > {now}
      union all
      select '', u.project_id, u.model, u.endpoint, 1, sum(u.estimated_tokens), 0, 0, 1
-     from usage u where u.project_id in (select project_id from batches where status = 'in_progress')
+     from usage u where u.day >= {now} / 86400000 - 1 and u.project_id in (select project_id from batches where status = 'in_progress')
      group by u.project_id, u.model, u.endpoint`,
   )
   const groups = new Map<string, { batches: Running[]; done: number }>()

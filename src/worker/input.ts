@@ -115,7 +115,7 @@ async function findObject(
       kind: 'found',
       source: { kind: 'object', place: grant.place, bucket: located.bucket, key, seen },
       bytes: seen.bytes,
-      gzip: key.endsWith('.gz'),
+      gzip: /\.gz$/i.test(key),
     }
   } catch (error) {
     if (error instanceof BucketDenied) return refused('input_no_permissions', error.message, null)

@@ -91,7 +91,7 @@ export async function live(seed: number, bug: Bug | null = null): Promise<Outcom
   }
   for (const id of ['p1', 'p2', 'p3'] as ProjectId[]) {
     await insertProject(database.eyes, { id, name: id, isDefault: false, createdAt: 0 })
-    await updateProject(database.eyes, { id, name: id, weight: chance.fork(`weight of ${id}`).pick([1, 2, 5]), keepMs: null })
+    await updateProject(database.eyes, id, { weight: chance.fork(`weight of ${id}`).pick([1, 2, 5]) })
     await putGrant(database.eyes, { projectId: id, bucket: bucketName, place: { kind: 'folder', folder: bucketFolder } }, 'own')
   }
   const webhook = { id: 'wh', projectId: listening as ProjectId, url: 'https://listener.example/', events: [], secretNumber: 1 }

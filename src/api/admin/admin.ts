@@ -14,7 +14,9 @@ import {
   type OperateParts,
 } from '../../auth/operate.ts'
 import { grantWire, keyWire, projectWire } from '../../domain/admin-wire.ts'
+import { invalid } from '../../domain/errors.ts'
 import { erasureWire } from '../../domain/erasure.ts'
+import { rateLimits, type RateLimits } from '../../domain/rate.ts'
 import { wholeList } from '../../domain/wire.ts'
 import {
   bucketList,
@@ -35,13 +37,23 @@ import {
   type ProjectChange,
 } from './admin-schemas.ts'
 import { does } from '../guard/allowed.ts'
+import type { ApiParts } from '../parts.ts'
 import { idParams } from '../schemas.ts'
 
 const milliseconds = (seconds: number | null | undefined): number | null =>
   seconds === null || seconds === undefined ? null : seconds * 1000
 
+/** What an operator bounds for all, the administrator of a project may not lift. @throws 400 */
+function checkLimits(given: RateLimits, all: RateLimits): void {
+  for (const limit of rateLimits) {
+    const [asked, most] = [given[limit], all[limit]]
+    if (asked !== undefined && most !== undefined && asked > most)
+      throw invalid(`limits.${limit}`, `Invalid 'limits.${limit}': at most ${most}. An operator can make a key with more.`)
+  }
+}
+
 /** Projects, keys and grants: our addition (spec: "Projects and keys"). */
-export function adminRoutes(app: FastifyInstance, parts: OperateParts): void {
+export function adminRoutes(app: FastifyInstance, parts: OperateParts & Pick<ApiParts, 'limits'>): void {
   app.get(
     '/admin/projects',
     { config: does('admin.projects.list'), schema: { summary: 'List projects', response: { 200: projectList } } },
@@ -125,6 +137,7 @@ export function adminRoutes(app: FastifyInstance, parts: OperateParts): void {
       },
     },
     async ({ caller, body }) => {
+      if (scopeOf(caller) !== null) checkLimits(body.limits ?? {}, parts.limits.rates)
       const { key, secret } = await addKey(parts, scopeOf(caller), {
         name: body.name,
         access: body.access ?? [{ project: caller.projectId }],

@@ -61,11 +61,9 @@ type Used = Readonly<Record<(typeof spendings)[number], number>>
 /** What a project has used this day and this month (UTC): batches that have ended on them, and what those that run have used by now. */
 async function usedOf({ db, clock, prices }: { db: Db; clock: Clock; prices: PriceList }, projectId: ProjectId): Promise<Used> {
   const { today, monthBegan } = monthOf(clock.now())
-  const [tokens, rows, running] = [
-    await spentTokens(db, projectId),
-    await usageBetween(db, projectId, [monthBegan, today]),
-    await runningOf(db, projectId),
-  ]
+  const tokens = await spentTokens(db, projectId)
+  const running = await runningOf(db, projectId) // NOTE: before what has ended: a batch that ends between the two counts twice, not never
+  const rows = await usageBetween(db, projectId, [monthBegan, today])
   const ended = rows.map(({ model, day, sums }) => ({ day: day ?? 0, cost: costOf(prices, model, day ?? 0, sums) ?? 0n }))
   const open = running.map(({ model, sums }) => ({ day: today, cost: costOf(prices, model, dayOf(clock.now()), sums) ?? 0n }))
   const cost = (from: number) =>

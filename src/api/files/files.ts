@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { isAddress } from '../../domain/address.ts'
 import { invalid, noSuchFile } from '../../domain/errors.ts'
 import { isFileId, parseFileId } from '../../domain/ids.ts'
 import { fileWire, listWire } from '../../domain/wire.ts'
@@ -10,6 +11,12 @@ import type { ApiParts } from '../parts.ts'
 import { parseLimit, parseOrder, type PageQuery } from '../query.ts'
 import { contentBytes, deletedFile, file, uploadBody, idParams, listOf, filesQuery } from '../schemas.ts'
 import { receiveUpload } from './upload.ts'
+
+/** An address as it stands in a path, its slashes and its own escapes as they were written; a proxy may have made one of two slashes. */
+function addressIn(url: string): string | null {
+  const [, address] = /\/v1\/files\/((?:s3|https?):.+)\/content\/?(?:\?|$)/is.exec(url) ?? []
+  return address === undefined ? null : address.replace(/^(s3|https?):\/(?!\/)/i, '$1://')
+}
 
 export function fileRoutes(app: FastifyInstance, parts: ApiParts): void {
   const { db, files, clock } = parts
@@ -46,6 +53,8 @@ export function fileRoutes(app: FastifyInstance, parts: ApiParts): void {
     '/files/:id',
     { config: does('files.get'), schema: { summary: 'Get a file', params: idParams, response: { 200: file } } },
     async (request) => {
+      if (isAddress(request.params.id))
+        throw noSuchFile(request.params.id, 'Of an object there is only its content: add /content.')
       const found = await findFile(db, request.caller.projectId, parseFileId(request.params.id))
       if (!found) throw noSuchFile(request.params.id)
       return fileWire(found)
@@ -89,7 +98,7 @@ export function fileRoutes(app: FastifyInstance, parts: ApiParts): void {
     (request, reply) => {
       const [, address] = /^(.+)\/content$/s.exec(request.params['*']) ?? []
       if (address === undefined) throw noSuchFile(request.params['*'])
-      return sendContent(parts, request, reply, address.replace(/^(s3|https?):\/(?!\/)/, '$1://'))
+      return sendContent(parts, request, reply, addressIn(request.raw.url ?? '') ?? address)
     },
   )
 }

@@ -19,7 +19,6 @@ import type { Queries } from '../../store/db.ts'
 import { holdQuotas, storedBytes } from '../../store/quotas.ts'
 import { announceUpload, dropUpload, endUpload, renewUploads } from '../../store/uploads.ts'
 import type { ApiParts } from '../parts.ts'
-import { endStalledUpload } from '../stalls.ts'
 import { uploadPurposes } from '../schemas.ts'
 
 const announcedMs = 600_000
@@ -38,7 +37,7 @@ interface Received {
  * row and the end of the announcement are one commit (I3). Whatever goes wrong, nothing stays; where the fate of that commit is not known, the janitor looks which it was.
  */
 export async function receiveUpload(parts: ApiParts, request: FastifyRequest): Promise<StoredFile> {
-  const { db, files, clock } = parts
+  const { db, files } = parts
   if (!request.isMultipart()) throw invalid('file', 'Send the file as multipart/form-data with the fields file and purpose.')
   const id = makeFileId(parts.randomBytes)
   const blob = `${request.caller.projectId}/${id}`
@@ -46,11 +45,10 @@ export async function receiveUpload(parts: ApiParts, request: FastifyRequest): P
   let filename: string | null = null
   let received: Received | null = null
   let committing = false
-  const renewing = setInterval(() => void renewUploads(db, id, announcedMs).catch(() => {}), announcedMs / 4).unref()
   const quotas = await parts.quotas.of(request.caller.projectId)
   const maxBytes = Math.min(parts.limits.maxFileBytes, amountOf(quotas, 'file_bytes') ?? Infinity)
   const storage = amountOf(quotas, 'storage_bytes')
-  const moved = endStalledUpload(request.raw, clock, parts.limits.idleMs)
+  const renewing = setInterval(() => void renewUploads(db, id, announcedMs).catch(() => {}), announcedMs / 4).unref()
   try {
     for await (const part of request.parts({ limits: { fileSize: Infinity, files: 1, fields: 20, fieldSize: 10_000 } })) {
       if (part.type === 'field') fields.set(part.fieldname, String(part.value))
@@ -71,7 +69,8 @@ export async function receiveUpload(parts: ApiParts, request: FastifyRequest): P
     })
     return file
   } catch (error) {
-    if (committing) await renewUploads(db, id, 0).catch(() => {})
+    if (committing)
+      await announceUpload(db, { blob, owner: id, leaseMs: 0 }).catch(() => {}) // NOTE: the commit may have been heard, so the janitor decides; the announcement may have lapsed
     else if (filename !== null) {
       await files.delete([blob])
       await dropUpload(db, blob)
@@ -79,7 +78,6 @@ export async function receiveUpload(parts: ApiParts, request: FastifyRequest): P
     throw error
   } finally {
     clearInterval(renewing)
-    moved()
   }
 }
 

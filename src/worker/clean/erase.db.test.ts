@@ -189,7 +189,7 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     await furnish(project)
     await furnish(other)
     await db.query(`delete from batches where status in ('validating', 'in_progress')`)
-    await updateProject(db, { id: project, name: 'p1', weight: 1, keepMs: 2 * day })
+    await updateProject(db, project, { keepMs: 2 * day })
     const { step } = janitor()
     await step(never)
     await clock.advance(hour + 1)

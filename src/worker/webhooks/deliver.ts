@@ -2,7 +2,7 @@
 import { FetchError } from '../../domain/fetch-error.ts'
 import { eventBody, pauseAfter, secretsAt, signedHeaders, type Delivery, type Webhook } from '../../domain/webhook.ts'
 import { forever } from '../../kit/forever.ts'
-import { claimDeliveries, giveBackTry, noteTry } from '../../store/deliveries.ts'
+import { claimDeliveries, dropOrphans, giveBackTry, noteTry } from '../../store/deliveries.ts'
 import { loadWebhooks, setDisabled } from '../../store/webhooks.ts'
 import type { WorkerParts } from '../parts.ts'
 
@@ -38,6 +38,11 @@ export function makeDeliverer({ db, clock, log, events, random, webhooks }: Deli
   }
 
   async function deliver(webhook: Webhook, delivery: Delivery, signal: AbortSignal): Promise<void> {
+    if (webhook.disabledAt !== null) {
+      const error = 'the webhook was turned off'
+      await noteTry(db, delivery, { delivered: false, status: null, error, pauseMs: null })
+      return events.eventTold(delivery, 'failed', error)
+    }
     const pauseMs = pauseAfter(delivery.attempts, random())
     try {
       const status = await post(webhook, delivery, signal)
@@ -63,6 +68,7 @@ export function makeDeliverer({ db, clock, log, events, random, webhooks }: Deli
     for (const delivery of due) {
       const webhook = known.find(({ id }) => id === delivery.webhookId)
       if (webhook) begin(webhook, delivery, signal)
+      else await dropOrphans(db, delivery.webhookId)
     }
     return due.length === room ? 0 : lookMs
   }
