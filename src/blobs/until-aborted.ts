@@ -1,16 +1,19 @@
 /** Ends at an abort even while the source is silent. */
 export async function* untilAborted<T>(source: AsyncIterable<T>, signal?: AbortSignal): AsyncGenerator<T> {
   if (!signal) return yield* source
-  let abort = () => {}
-  const aborted = new Promise<never>((_, reject) => (abort = () => reject(signal.reason)))
-  aborted.catch(() => {})
+  let refuse = (_reason: unknown): void => {}
+  const abort = () => refuse(signal.reason)
   signal.addEventListener('abort', abort, { once: true })
   const iterator = source[Symbol.asyncIterator]()
   let ended = false
   try {
     for (;;) {
       signal.throwIfAborted()
-      const next = await Promise.race([iterator.next(), aborted])
+      // NOTE: a promise of its own for each: a race with one that lasts would keep every chunk until that settles
+      const next = await new Promise<IteratorResult<T>>((resolve, reject) => {
+        refuse = reject
+        iterator.next().then(resolve, reject)
+      })
       ended = next.done === true
       if (next.done) return
       yield next.value

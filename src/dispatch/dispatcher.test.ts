@@ -155,6 +155,8 @@ function mortal(clock: () => HandClock, serviceMs: number, downMs: number) {
   const open = new Set<ScriptedCall>()
   const script = {
     deaths: 0,
+    refused: 0,
+    refusedAt: 0,
     poisoned: 0,
     sentWith: [] as number[],
     downUntil: 0,
@@ -508,4 +510,17 @@ test('a feed that is removed gives no more lines, but those that were taken end'
   await until(clock, () => feed.ends.size === 2, 60_000)
   expect([...feed.ends.values()].map(statusOf)).toEqual([200, 500])
   expect(feed.taken.size).toBe(2)
+})
+
+test('lines that are refused each time, for their own sake, hold up nobody else', async () => {
+  const { clock, dispatcher } = start({
+    call: (call) => call.end(call.body.startsWith('bad') ? answers(502) : answers(200), 100),
+  })
+  const bad = scriptedFeed(named('bad', 100), { projectId: 'q' })
+  const good = scriptedFeed(named('good', 40_000), { projectId: 'p' })
+  dispatcher.add(bad)
+  dispatcher.add(good)
+  await clock.advance(60_000)
+  expect(good.ends.size).toBeGreaterThan(15_000)
+  expect([dispatcher.backends()[0]?.limit, bad.taken.size, bad.ends.size]).toEqual([64, 100, 0])
 })

@@ -46,6 +46,9 @@ export interface DispatcherParts {
   readonly adapt?: Adapt
 }
 
+/** A line that was refused before, and others accepted since, says nothing about the room that there is. */
+const isForItsOwnSake = ({ refused, refusedAt }: Flight, { heardAt }: Backend): boolean => refused >= 1 && heardAt > refusedAt
+
 /** Probes of a shut backend, rests of a lane of which nothing is accepted. */
 const probes = { baseMs: 250, maxMs: 5_000 }
 /** A line whose lease is not fresh is asked about again so much later. */
@@ -114,7 +117,7 @@ export function makeDispatcher({
     const { backend } = lane
     land(flight, lane)
     events.attempted(lane.model, outcome)
-    learn(lane, outcome)
+    learn(lane, outcome, flight)
     if (outcome.kind === 'broken') broke(flight, outcome, backend)
     else conclude(flight, outcome, backend)
     sender.fill(backend)
@@ -122,9 +125,15 @@ export function makeDispatcher({
   }
 
   /** What an outcome says about its lane and its backend. */
-  function learn(lane: Lane, outcome: Outcome): void {
+  function learn(lane: Lane, outcome: Outcome, flight: Flight): void {
     const { backend } = lane
-    const meaning = roomIn(outcome)
+    const told = roomIn(outcome)
+    const isRefusal = outcome.kind === 'answered' && told === 'overload'
+    const meaning = isRefusal && isForItsOwnSake(flight, backend) ? 'nothing' : told
+    if (isRefusal) {
+      flight.refused++
+      flight.refusedAt = now()
+    }
     lane.pace = adapt(lane.pace, { meaning, inFlight: lane.inFlight }, Math.max(1, backend.ceiling))
     if (meaning === 'good') {
       lane.refusals = 0

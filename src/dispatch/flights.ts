@@ -22,6 +22,8 @@ export function board(stops: Stops, turn: Turn, feed: Feed, line: Sendable): Fli
     burnt: 0,
     spared: 0,
     deaths: 0,
+    refused: 0,
+    refusedAt: 0,
     avoid: null,
     rank: 0,
     heapIndex: -1,
@@ -60,8 +62,9 @@ export const goesAlone = (flight: Flight | null): boolean => flight !== null && 
 /** Back into its rota: it goes as soon as a lane has room. */
 export function makeReady(flight: Flight): void {
   flight.place = 'ready'
-  if (flight.deaths > 0) flight.turn.rota.suspects.add(flight)
-  else flight.turn.rota.ready.add(flight)
+  const { suspects, refused, ready } = flight.turn.rota
+  const among = flight.deaths > 0 ? suspects : flight.refused > 0 ? refused : ready
+  among.add(flight)
 }
 
 /** Takes it out of wherever it is. Its end is the caller's to tell. */
@@ -70,6 +73,7 @@ export function leave(flight: Flight): Backend | undefined {
   flight.place = 'over'
   flight.together.delete(flight)
   turn.rota.ready.delete(flight)
+  turn.rota.refused.delete(flight)
   turn.rota.suspects.delete(flight)
   if (!lane) return undefined
   if (place === 'draining') lane.backend.suspect = null

@@ -56,6 +56,7 @@ export function makeGate({ startInFlight, now, restMs, opened, freed, events }: 
     rest(lane, trouble) {
       lane.trouble = trouble
       lane.pace = freshPace(1)
+      lane.owesNew = true
       lane.restsUntil = now() + restMs(lane.refusals++)
       resting.add(lane)
     },

@@ -94,6 +94,7 @@ const makeLane = (backend: Backend, model: string, startInFlight: number): Lane 
   pace: startPace(backend, startInFlight),
   inFlight: 0,
   credit: 0,
+  owesNew: false,
   refusals: 0,
   trouble: '',
   restsUntil: 0,

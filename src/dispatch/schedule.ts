@@ -1,5 +1,6 @@
 /**
- * Who may send next: flights that come back before new lines; then the project that was served least by its weight; within a project as `order.ts` says.
+ * Who may send next: flights that come back before new lines; then the project that was served least by its weight; within a project as `order.ts` says. A
+ * flight that the backend refused takes turns with new lines: it may be refused each time, and those of one project must not hold up all.
  *
  * Projects are served by tokens: start-time fair queueing (Goyal, Vin and Cheng, "Start-time Fair Queuing", 1996) with the counters of "Fairness in Serving Large
  * Language Models" (Sheng et al., 2024). A line is charged what it is taken for when it goes, and what it really took when its answer says so. Who had nothing to
@@ -53,6 +54,7 @@ export function makeSchedule(
       projects: makeHeap(),
       served: 0,
       ready: new Set(),
+      refused: new Set(),
       suspects: new Set(),
     }
     rotas.set(key, rota)
@@ -105,6 +107,19 @@ export function makeSchedule(
     return undefined
   }
 
+  function newOf(rota: Rota, lane: Lane): Flight | undefined {
+    const flight = newLine(rota)
+    if (flight) lane.owesNew = false
+    return flight
+  }
+
+  function refusedOf(rota: Rota, lane: Lane): Flight | undefined {
+    if (rota.refused.size === 0) return undefined
+    const flight = first(rota.refused, (one) => !prefersAnother(one, lane))
+    if (flight) lane.owesNew = true
+    return flight
+  }
+
   return {
     rotas: { [Symbol.iterator]: () => rotas.values() },
     add(feed) {
@@ -127,7 +142,7 @@ export function makeSchedule(
       return (
         (rota.suspects.size > 0 && takesSuspects(lane.backend) && first(rota.suspects, () => true)) ||
         (rota.ready.size > 0 && first(rota.ready, (flight) => !prefersAnother(flight, lane))) ||
-        newLine(rota)
+        (lane.owesNew ? (newOf(rota, lane) ?? refusedOf(rota, lane)) : (refusedOf(rota, lane) ?? newOf(rota, lane)))
       )
     },
     served(flight, tokens) {

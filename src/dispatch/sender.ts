@@ -45,9 +45,9 @@ export function makeSender({ schedule, now, bodyOf, stopping, held }: SenderPart
   }
 
   /** The one that waited for a backend to drain. */
-  function launchAlone({ suspect, inFlight, open }: Backend): void {
+  function launchAlone({ suspect, inFlight, ceiling, open }: Backend): void {
     if (suspect?.place !== 'draining' || !suspect.lane) return
-    if (open && inFlight > 0 && !stopping()) return
+    if (open && (inFlight > 0 || ceiling === 0) && !stopping()) return
     const { lane } = suspect
     lane.backend.suspect = null
     suspect.lane = null
@@ -70,7 +70,7 @@ export function makeSender({ schedule, now, bodyOf, stopping, held }: SenderPart
       if (!lane || !hasRoom(lane)) continue
       const flight = next(lane)
       if (flight) return launch(flight, lane)
-      if (!lane.rotas.some(({ ready, suspects }) => ready.size + suspects.size > 0)) busy.remove(lane)
+      if (!lane.rotas.some(({ ready, refused, suspects }) => ready.size + refused.size + suspects.size > 0)) busy.remove(lane)
     }
     return false
   }

@@ -37,6 +37,9 @@ export interface Flight extends Ranked {
   spared: number
   /** How often the backend died while it was out. From the first on it goes a few at a time with the others of which that is true, from the second on alone. */
   deaths: number
+  /** How often a backend answered that it has no room, and when it did last. From the first on it takes turns with new lines. */
+  refused: number
+  refusedAt: number
   /** Where it broke or was late: another backend is better, if there is one. */
   avoid: Backend | null
 }
@@ -52,6 +55,8 @@ export interface Rota {
   served: number
   /** Flights whose time has come: before new lines. */
   readonly ready: Set<Flight>
+  /** Of them those that were refused: in turns with new lines. */
+  readonly refused: Set<Flight>
   /** Flights that were out when a backend died: before all others, a few at a time. */
   readonly suspects: Set<Flight>
 }
@@ -75,6 +80,8 @@ export interface Lane {
   inFlight: number
   /** Lines that it is owed beside the other lanes of its model. */
   credit: number
+  /** The last that went had been refused before, or it rested: a new line is next. */
+  owesNew: boolean
   /** Nothing of it was accepted, so often in a row. */
   refusals: number
   /** Why, for an operator. */

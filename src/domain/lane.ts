@@ -73,7 +73,7 @@ export function roomIn(outcome: Outcome): Seen['meaning'] {
     case 'timeout':
       return outcome.phase === 'connect' ? 'overload' : 'nothing'
     case 'ours': // out of sockets: what is in flight is what we can hold
-      return 'overload'
+      return outcome.of === 'content' ? 'nothing' : 'overload'
     case 'unreachable':
     case 'broken':
     case 'unfetched':

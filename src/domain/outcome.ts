@@ -26,8 +26,8 @@ export type Outcome =
   | { readonly kind: 'timeout'; readonly phase: 'connect' | 'first-byte' | 'answer' }
   /** What the line names could not be fetched. `passing`: it may be otherwise the next time. */
   | { readonly kind: 'unfetched'; readonly code: FetchCode; readonly message: string; readonly passing: boolean }
-  /** Our own trouble: sockets, DNS, memory. */
-  | { readonly kind: 'ours'; readonly message: string }
+  /** Our own trouble: sockets, DNS, memory; or, `content`, a store that has what the line names. */
+  | { readonly kind: 'ours'; readonly message: string; readonly of?: 'content' }
 
 export type ResultCode =
   | 'request_timeout'

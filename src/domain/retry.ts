@@ -93,8 +93,9 @@ function waitOf(outcome: Outcome, failures: number, policy: RetryPolicy, random:
     case 'timeout':
     case 'unfetched':
       return backoffMs(failures, policy, random)
-    case 'unreachable': // the lane waits for the backend; the line is to be there when it comes back
     case 'ours':
+      return backoffMs(outcome.of === 'content' ? failures : 0, policy, random)
+    case 'unreachable': // the lane waits for the backend; the line is to be there when it comes back
     case 'too-large':
       return backoffMs(0, policy, random)
   }

@@ -20,3 +20,14 @@ export function joinSignals(...signals: readonly AbortSignal[]): JoinedSignal {
   }
   return { signal: joined.signal, leave: () => left.abort(over) }
 }
+
+/** What a step comes to, or the reason of an abort, whichever is first; the step itself goes on. */
+export function orAborted<T>(step: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason)
+    const end = () => signal.removeEventListener('abort', stop)
+    step.then(resolve, reject).then(end, end)
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+  })
+}

@@ -102,14 +102,25 @@ export async function renewWalk(db: Queries, id: BatchId, fence: number, leaseMs
   return rows.length === 1
 }
 
-/** Gives the walk back, to be claimed again after a pause. `trouble` (for an operator: no prompt, no key) is kept with the time when it began. */
+/**
+ * Gives the walk back, to be claimed again after a pause. `trouble` (for an operator: no prompt, no key) is kept with the time when it began; undefined: what
+ * there is of it stays.
+ */
 export async function giveBackWalk(
   db: Queries,
   id: BatchId,
   fence: number,
   pauseMs: number,
-  trouble: string | null,
+  trouble?: string | null,
 ): Promise<void> {
+  if (trouble === undefined) {
+    await db.query(`update batches set owner = null, lease_until = 0, retry_at = {now} + $3 where id = $1 and fence = $2`, [
+      id,
+      fence,
+      pauseMs,
+    ])
+    return
+  }
   await db.query(
     `update batches set owner = null, lease_until = 0, retry_at = {now} + $3, trouble = $4,
        trouble_since = case when cast($4 as text) is null then null else coalesce(trouble_since, {now}) end
@@ -171,9 +182,12 @@ export async function listTroubles(db: Queries, limit: number): Promise<{ batchI
   return rows.map((row) => ({ batchId: text(row, 'id'), trouble: text(row, 'trouble'), since: int(row, 'trouble_since') }))
 }
 
-/** Of these batches, those whose cancel is recorded. */
+/** Of these batches, those whose cancel is recorded or whose window is over. */
 export async function cancelledAmong(db: Queries, ids: readonly string[]): Promise<string[]> {
   if (ids.length === 0) return []
-  const rows = await db.query(`select id from batches where status = 'cancelling' and id in (${parameters(ids.length)})`, ids)
+  const rows = await db.query(
+    `select id from batches where id in (${parameters(ids.length)}) and (status = 'cancelling' or expires_at <= {now})`,
+    ids,
+  )
   return rows.map((row) => text(row, 'id'))
 }

@@ -125,7 +125,7 @@ test('what a line names and is not there is told, and the backend hears nothing'
   expect(await send(backend.url, { file: 7 }).outcome).toMatchObject({ kind: 'unfetched', code: 'url_invalid' })
   expect(await send(backend.url, { file: 'http://127.0.0.1/' }).outcome).toMatchObject({ code: 'url_not_allowed' })
   const ours: OpenAddress = () => Promise.reject(Object.assign(new Error('secret'), { code: 'EMFILE' }))
-  expect(await send(backend.url, { file: 'x' }, ours).outcome).toEqual({ kind: 'ours', message: 'EMFILE' })
+  expect(await send(backend.url, { file: 'x' }, ours).outcome).toEqual({ kind: 'ours', of: 'content', message: 'EMFILE' })
   expect(backend.heard).toEqual([])
 })
 

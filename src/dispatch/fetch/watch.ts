@@ -1,4 +1,4 @@
-import { joinSignals } from '../../kit/abort.ts'
+import { joinSignals, orAborted } from '../../kit/abort.ts'
 import type { Clock } from '../../kit/clock.ts'
 
 /** Over something that must neither last nor stand still for too long. All that is opened under it closes when `signal` aborts. */
@@ -48,7 +48,7 @@ export function startWatch(
       const since = clock.monotonic()
       waitingSince = since
       try {
-        return await untilAborted(step, signal)
+        return await orAborted(step, signal)
       } finally {
         waitedMs += clock.monotonic() - since
         waitingSince = undefined
@@ -56,14 +56,4 @@ export function startWatch(
     },
     end: () => own.abort(new Error('it was closed')),
   }
-}
-
-function untilAborted<T>(step: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason)
-    const end = () => signal.removeEventListener('abort', stop)
-    step.then(resolve, reject).then(end, end)
-    if (signal.aborted) stop()
-    else signal.addEventListener('abort', stop, { once: true })
-  })
 }

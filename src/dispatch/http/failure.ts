@@ -17,7 +17,7 @@ const ours = new Set([
 ])
 const late = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT'])
 
-/** Something here failed in the midst of sending: it is no fault of the backend, nor of the line. */
+/** What is sent could not be read to its end: it is no fault of the backend, nor of the line. */
 export class OurTrouble extends Error {
   override name = 'OurTrouble'
 }
@@ -25,7 +25,7 @@ export class OurTrouble extends Error {
 /** What an error of the transport means for the line. `written`: the request was handed to a connection. */
 export function outcomeOf(error: unknown, written: boolean): Outcome {
   if (error instanceof FetchError) return unfetched(error)
-  if (error instanceof OurTrouble) return { kind: 'ours', message: error.message }
+  if (error instanceof OurTrouble) return { kind: 'ours', of: 'content', message: error.message }
   const ofProxy = error instanceof ProxyTrouble
   const code = ofProxy ? error.reason : codeOf(error)
   const message = ofProxy ? error.message : (tlsTrouble(code) ?? (code || nameOf(error)))

@@ -30,7 +30,7 @@ export function sendUpload(upload: Upload, { send, ended }: UploadCallParts): Ca
         end(outcome.kind === 'answered' ? opened.read(outcome) : outcome),
       )
     } catch (error) {
-      end(error instanceof FetchError ? unfetched(error) : { kind: 'ours', message: whatFailed(error) })
+      end(error instanceof FetchError ? unfetched(error) : { kind: 'ours', of: 'content', message: whatFailed(error) })
     }
   }
   void run()

@@ -4,7 +4,7 @@
  * composer: bytes follow from committed rows alone, and names are reserved before anything appears under them.
  */
 import { isAddress } from '../../domain/address.ts'
-import type { Batch } from '../../domain/batch.ts'
+import { isTerminal, type Batch } from '../../domain/batch.ts'
 import type { BatchId } from '../../domain/ids.ts'
 import { formatLayout } from '../../domain/layout.ts'
 import { noSums } from '../../domain/usage.ts'
@@ -88,7 +88,11 @@ export function makeComposer(parts: WorkerParts): Composer {
     const startedAt = clock.monotonic()
     try {
       await underLease({ db, clock, settings }, { batch, fence }, outer, async (signal) => {
-        for (let seen: Batch | null = batch; seen && !signal.aborted; seen = await loadBatch(db, batch.id)) {
+        for (
+          let seen: Batch | null = batch;
+          seen && !isTerminal(seen.status) && !signal.aborted;
+          seen = await loadBatch(db, batch.id)
+        ) {
           const publication = await compose(walk, seen, signal)
           if (publication && (await publish({ batch: seen, fence, what: publication }))) {
             events.batchPublished(seen, publication.ending, publication.sums, clock.monotonic() - startedAt)
@@ -100,11 +104,10 @@ export function makeComposer(parts: WorkerParts): Composer {
       })
     } catch (error) {
       const since = walk.troubleSince === null ? 0 : clock.now() - walk.troubleSince
-      if (!outer.aborted) events.composeFailed(batch, error)
-      const trouble = outer.aborted ? null : `results cannot be written: ${error instanceof Error ? error.message : 'unknown'}`
-      await giveBackWalk(db, batch.id, fence, outer.aborted ? 0 : Math.min(300_000, Math.max(1000, since / 4)), trouble).catch(
-        () => {},
-      )
+      if (outer.aborted) return void (await giveBackWalk(db, batch.id, fence, 0).catch(() => {})) // NOTE: trouble that there was is not over
+      events.composeFailed(batch, error)
+      const trouble = `results cannot be written: ${error instanceof Error ? error.message : 'unknown'}`
+      await giveBackWalk(db, batch.id, fence, Math.min(300_000, Math.max(1000, since / 4)), trouble).catch(() => {})
     }
   }
 

@@ -3,6 +3,7 @@ import { BucketDenied, ObjectChanged, ObjectMissing } from '../../blobs/bucket.t
 import type { Batch, PlanError } from '../../domain/batch.ts'
 import { amountOf } from '../../domain/quota.ts'
 import { resultIdPrefix } from '../../domain/result.ts'
+import { orAborted } from '../../kit/abort.ts'
 import { findFiles } from '../../store/files.ts'
 import { gatherReads } from '../../store/gather.ts'
 import { quotasOfEach } from '../../store/quotas.ts'
@@ -29,13 +30,13 @@ export function makePlanMaker(parts: WorkerParts): (planned: Planned, signal: Ab
   const boundsOf = gatherReads(db, quotasOfEach, readsAtOnce)
 
   async function makePlan({ batch, fence, dry = false }: Planned, signal: AbortSignal): Promise<MadePlan> {
-    const input = await findInput({ ...parts, lookUp }, batch, dry ? null : fence)
+    const input = await orAborted(findInput({ ...parts, lookUp }, batch, dry ? null : fence), signal)
     if (input.kind === 'refused') return { kind: 'refused', errors: [input.error] }
     const { retried } = batch
     const short = !retried && isShortInput(input)
     const bounds = await boundsOf(batch.projectId)
     try {
-      const failed = retried && (await findErrors(parts, batch, retried))
+      const failed = retried && (await orAborted(findErrors(parts, batch, retried), signal))
       if (failed?.kind === 'refused') return { kind: 'refused', errors: [failed.error] }
       const result = await parts.planner.plan(
         {

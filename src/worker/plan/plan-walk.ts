@@ -26,6 +26,7 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
   const start = gather(db, startBatches, startsAtOnce)
 
   async function step(signal: AbortSignal): Promise<number> {
+    if (walking.size > 0) await stopCancelled()
     const room = walksAtOnce - walking.size
     const walks = room === 0 ? [] : await claimPlans(db, owner, settings.leaseMs, room, [...walking.keys()])
     moreWait = walks.length === room
@@ -52,16 +53,13 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
         db.hint('compose')
       })
     } catch (error) {
-      const stopping = outer.aborted
-      if (!stopping) log.warn('a plan failed; it is tried again', { batch: batch.id, error })
-      await giveBackWalk(
-        db,
-        batch.id,
-        fence,
-        stopping ? 0 : 2000,
-        stopping ? null : 'planning failed: see the log of the server',
-      ).catch(() => {})
-      if (stopping) db.hint('compose')
+      if (outer.aborted) {
+        await giveBackWalk(db, batch.id, fence, 0).catch(() => {})
+        return db.hint('compose')
+      }
+      log.warn('a plan failed; it is tried again', { batch: batch.id, error })
+      const trouble = `its input cannot be read: ${error instanceof Error ? error.message : 'unknown'}`
+      await giveBackWalk(db, batch.id, fence, 2000, trouble).catch(() => {})
     }
   }
 

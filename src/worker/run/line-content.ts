@@ -65,8 +65,9 @@ async function* told(what: string, chunks: AsyncIterable<Buffer>, signal: AbortS
   }
 }
 
-function meaningOf(what: string, error: unknown): FetchError {
+/** What is not the line's own is trouble of ours, and costs it nothing: it waits until the store is there again. */
+function meaningOf(what: string, error: unknown): unknown {
   if (error instanceof ObjectMissing || error instanceof BlobMissing) return notFound(what)
   if (error instanceof BucketDenied) return new FetchError('url_not_allowed', error.message)
-  return brokenOff(what, error instanceof ObjectChanged ? 'it was changed meanwhile' : 'its store cannot be read at the moment')
+  return error instanceof ObjectChanged ? brokenOff(what, 'it was changed meanwhile') : error
 }
