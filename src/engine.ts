@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { openBlobs, openBucket as openAnew, placesIn, rememberBuckets } from './blobs/open.ts'
+import { describePlace, openBlobs, openBucket as openAnew, placesIn, rememberBuckets } from './blobs/open.ts'
 import { blobsRoot } from './config/blobs.ts'
 import type { Settings } from './config.ts'
 import { makeDispatcher } from './dispatch/dispatcher.ts'
@@ -22,6 +22,7 @@ import { FolderUnusable, holdFolder, type FolderHold } from './store/lock.ts'
 import { forgetBackends, replaceModels } from './store/models.ts'
 import { relayed } from './store/hints.ts'
 import { openDatabase } from './store/open.ts'
+import { checkStoreMark } from './worker/store-mark.ts'
 import { takeOver } from './store/walks.ts'
 export { makeDryRun } from './worker/plan/dry-run.ts'
 import { makeOpenAddress, type LineContentParts } from './worker/run/line-content.ts'
@@ -80,7 +81,6 @@ export async function openEngine(
   const { files: filesPlace, scratch: scratchPlace } = placesIn(blobsRoot(settings))
   const [files, scratch] = [openBlobs(filesPlace), openBlobs(scratchPlace)]
   const openBucket = rememberBuckets(openAnew)
-  if (filesPlace.kind === 's3') await files.head('start') // NOTE: what is wrong with it is said now, and once
   const alone = settings.database === '' && !member
   const hold = alone ? await holdFolder(folder) : null
   let opened: Db
@@ -91,11 +91,19 @@ export async function openEngine(
     await hold?.[Symbol.asyncDispose]()
     throw error
   }
+  const newUuid = uuids(clock)
+  try {
+    for (const place of [filesPlace, scratchPlace]) if (place.kind === 'folder') await makeFolder(place.folder)
+    if (!member) await checkStoreMark({ db: opened, files, clock, newUuid }, describePlace(filesPlace))
+  } catch (error) {
+    await opened[Symbol.asyncDispose]()
+    await hold?.[Symbol.asyncDispose]()
+    throw error
+  }
   if (alone) await takeOver(opened)
   const db = member ? relayed(opened, member.tell) : opened
   const metrics = makeMetrics()
   const events = makeEvents({ log, metrics })
-  for (const place of [filesPlace, scratchPlace]) if (place.kind === 'folder') await makeFolder(place.folder)
   if (alone && settings.blobs === '') for (const blobs of [files, scratch]) await blobs.sweepTemporary(clock.now()) // NOTE: a place that others write to is the janitor's, who waits
   const dispatcher = makeDispatcher({
     settings: dispatchSettings(settings),
@@ -125,7 +133,6 @@ export async function openEngine(
         signal,
       ),
   })
-  const newUuid = uuids(clock)
   const rules = fetchRules(settings)
   const webhookLimits = { connectMs: settings.connectTimeout, totalMs: settings.webhookTimeout }
   const parts: WorkerParts = {

@@ -1,6 +1,8 @@
 /** The composition root of what an operator does on the server's machine, beside a server that runs: the database and the places of bytes, and no server. */
 import { resolve } from 'node:path'
 import { checkBucket, type Checked } from './blobs/check.ts'
+import { describePlace, openBlobs, placesIn } from './blobs/open.ts'
+import { blobsRoot } from './config/blobs.ts'
 import type { Settings } from './config.ts'
 import { grantsOf } from './domain/address.ts'
 import type { Grant } from './domain/grant.ts'
@@ -10,8 +12,9 @@ import { keyRotatedAt } from './kit/signing-key.ts'
 import { listGrants } from './store/buckets.ts'
 import type { Db } from './store/db.ts'
 import { openDatabase } from './store/open.ts'
-import { listTroubles } from './store/walks.ts'
+import { listRunningModels, listTroubles } from './store/walks.ts'
 import { listAllWebhooks } from './store/webhooks.ts'
+import { isStoreMarked } from './worker/store-mark.ts'
 
 export type Store = Db
 
@@ -37,6 +40,21 @@ export async function oldSecrets(db: Db, folder: string): Promise<string[] | nul
 
 /** What keeps batches waiting, for `doctor`. */
 export const troubles = (db: Db) => listTroubles(db, 100)
+
+/** Looks at the place of files and scratch, and whether it is that of the database. */
+export async function tryFiles(db: Db, settings: Settings): Promise<{ readonly place: string; readonly trouble: string | null }> {
+  const { files } = placesIn(blobsRoot(settings))
+  const place = describePlace(files)
+  try {
+    const isTheirs = await isStoreMarked(db, openBlobs(files))
+    return { place, trouble: isTheirs ? null : `${place} is not the place of this database's files: check --blobs and --data` }
+  } catch (error) {
+    return { place, trouble: `${place} cannot be read: ${error instanceof Error ? error.message : String(error)}` }
+  }
+}
+
+/** The models of batches that run, and of how many. */
+export const runningModels = (db: Db) => listRunningModels(db)
 
 export {
   addKey,

@@ -102,7 +102,7 @@ async function openState(
 
 async function findOrCreate({ db, parts, newUuid }: Engine, file: string, state: string, endpoint: string): Promise<BatchId> {
   const { clock } = parts
-  const { projectId } = await prepareProjects({ db, clock, newUuid, randomBytes }, { data: state, buckets: [] }, '')
+  const { projectId } = await prepareProjects({ db, clock, newUuid, randomBytes }, { data: state, database: '', buckets: [] }, '')
   await putGrant(db, { projectId, bucket, place: { kind: 'folder', folder: dirname(file) } }, 'own')
   const mark = join(state, 'input.json')
   const seen = await stat(file)

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { conflicting } from '../domain/address.ts'
 import type { BucketPlace, Grant } from '../domain/grant.ts'
@@ -10,12 +10,15 @@ import type { Clock } from '../kit/clock.ts'
 import { listGrants, putGrant, replaceSettingsGrants } from '../store/buckets.ts'
 import type { Db } from '../store/db.ts'
 import { defaultProject, findProject, holdProjects, insertProject } from '../store/projects.ts'
-import { createKey } from './keys.ts'
+import { findKeyByHash, hasKeys } from '../store/keys.ts'
+import { createKey, hashKey } from './keys.ts'
 
 export interface FirstStart {
   readonly projectId: ProjectId
   /** The key, if this start made it. It is in `credentials` too, and nowhere else. */
   readonly key: string | null
+  /** Is there a key in `credentials`? Not where a database that has keys is used with a data folder that knows none. */
+  readonly knowsKey: boolean
   /** The file with url, project and key, readable by its owner alone. */
   readonly credentials: string
 }
@@ -28,6 +31,8 @@ interface Parts {
 }
 interface Wanted {
   readonly data: string
+  /** '': SQLite in the data folder. */
+  readonly database: string
   readonly buckets: readonly {
     readonly bucket: string
     readonly place: BucketPlace
@@ -40,16 +45,19 @@ export class GrantsInvalid extends Error {
   override name = 'GrantsInvalid'
 }
 
-/** The first start of a data folder makes the project `default`, its first key and its bucket folder; each start reads the grants of the settings and says where it listens. */
+/** The first start on a database makes the project `default`, its first key and its bucket folder; each start reads the grants of the settings and says where it listens. */
 export async function prepareProjects(parts: Parts, settings: Wanted, url: string): Promise<FirstStart> {
   const { db } = parts
   const folder = resolve(settings.data)
   const project = (await defaultProject(db)) ?? (await makeProject(parts, folder, 'default', true))
+  if (settings.database === '') await rehome(db, folder)
   await grantSettings(db, settings)
   const credentials = join(folder, 'credentials.json')
-  const known = await readCredentials(credentials)
+  const read = await readCredentials(credentials)
+  const isGood = read !== null && (await findKeyByHash(db, hashKey(read)))?.revokedAt === null
+  const known = isGood ? read : null
   const key =
-    known === null
+    known === null && !(await hasKeys(db))
       ? (
           await createKey(db, {
             id: parts.newUuid(),
@@ -61,8 +69,9 @@ export async function prepareProjects(parts: Parts, settings: Wanted, url: strin
           })
         ).secret
       : null
-  await writeWhole(credentials, { url, project: project.id, key: key ?? known })
-  return { projectId: project.id, key, credentials }
+  const mine = key ?? known
+  await writeWhole(credentials, { url, project: project.id, ...(mine !== null && { key: mine }) })
+  return { projectId: project.id, key, knowsKey: mine !== null, credentials }
 }
 
 /** A project and a bucket folder of its own: `default` for the default project, its id for others. */
@@ -94,6 +103,21 @@ export async function makeProject(
     return project
   })
 }
+
+/** A data folder that was moved, or is a copy, has its projects' bucket folders where it is now. */
+async function rehome(db: Db, folder: string): Promise<void> {
+  for (const grant of await listGrants(db, null)) {
+    const place = { kind: 'folder' as const, folder: join(folder, 'buckets', grant.bucket) }
+    if (grant.source !== 'own' || grant.place.kind !== 'folder' || grant.place.folder === place.folder) continue
+    if (await isDirectory(place.folder)) await putGrant(db, { ...grant, place }, 'own')
+  }
+}
+
+const isDirectory = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (seen) => seen.isDirectory(),
+    () => false,
+  )
 
 async function grantSettings(db: Db, { buckets }: Wanted): Promise<void> {
   const grants: Grant[] = []

@@ -16,6 +16,10 @@ export function openBlobs(place: BlobsPlace): Blobs {
   }
 }
 
+/** For people. */
+export const describePlace = (place: BlobsPlace): string =>
+  place.kind === 'folder' ? place.folder : `s3://${place.bucket}/${place.prefix} on ${place.endpoint}`
+
 /** `bucket` is the name that was asked for: a grant may be a pattern. */
 export function openBucket(place: BucketPlace, bucket: string): Bucket {
   switch (place.kind) {

@@ -38,7 +38,10 @@ export async function create(t: Terminal, client: Client, input: string, flags: 
     return showDryRun(t, await client.dryRun(asked))
   }
   const batch = await client.createBatch(asked)
-  if (flags.watch) return watch(t, client, batch.id)
+  if (flags.watch) {
+    if (!t.json) t.err(`Batch ${batch.id}\n`)
+    return watch(t, client, batch.id)
+  }
   t.out(t.json ? `${JSON.stringify(batch, null, 2)}\n` : describeBatch(t, batch))
   return exit.done
 }

@@ -1,7 +1,8 @@
-import { access, constants, mkdir, stat, statfs } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { access, constants, stat, statfs } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { askBackends, askIssuers } from '../app.ts'
-import { checkGrants, oldSecrets, openStore, showBuckets, troubles, type Store } from '../operating.ts'
+import { checkGrants, oldSecrets, openStore, runningModels, showBuckets, troubles, tryFiles, type Store } from '../operating.ts'
 import type { Settings } from '../config.ts'
 import { exit, type Exit } from './failure.ts'
 import type { Terminal } from './terminal.ts'
@@ -17,11 +18,12 @@ const leastFreeBytes = 1e9
 
 /** Looks at everything that a server needs and says what is wrong and what to do. */
 export async function doctor(t: Terminal, settings: Settings): Promise<Exit> {
+  const { found: backends, models } = await checkBackends(settings)
   const found = [
     { what: 'settings', ok: true, says: 'can be read' },
     ...(await checkFolder(settings)),
-    ...(await checkStore(settings)),
-    ...(await checkBackends(settings)),
+    ...(await checkStore(settings, models)),
+    ...backends,
     ...(await checkIssuers(settings)),
     checkClock(),
   ]
@@ -32,16 +34,18 @@ export async function doctor(t: Terminal, settings: Settings): Promise<Exit> {
 
 async function checkFolder({ data }: Settings): Promise<Finding[]> {
   const folder = resolve(data)
+  let there = folder
+  while (!existsSync(there)) there = dirname(there)
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
-    await access(folder, constants.W_OK)
-    const { bavail, bsize } = await statfs(folder)
+    await access(there, constants.W_OK)
+    if (!(await stat(there)).isDirectory()) throw new Error(`${there} is a file`)
+    const { bavail, bsize } = await statfs(there)
     const free = bavail * bsize
     return [
       {
         what: 'data folder',
         ok: free >= leastFreeBytes,
-        says: `${folder}, ${(free / 1e9).toFixed(1)} GB free${free < leastFreeBytes ? ': make room, results are kept there' : ''}`,
+        says: `${folder}${there === folder ? '' : ', which the first start makes'}, ${(free / 1e9).toFixed(1)} GB free${free < leastFreeBytes ? ': make room, results are kept there' : ''}`,
       },
     ]
   } catch (error) {
@@ -55,7 +59,9 @@ async function checkFolder({ data }: Settings): Promise<Finding[]> {
   }
 }
 
-async function checkStore(settings: Settings): Promise<Finding[]> {
+/** `models`: all that the backends have; null: there may be others. */
+async function checkStore(settings: Settings, models: readonly string[] | null): Promise<Finding[]> {
+  if (settings.database === '' && !existsSync(resolve(settings.data))) return []
   try {
     const db = await openStore(settings)
     try {
@@ -85,9 +91,11 @@ async function checkStore(settings: Settings): Promise<Finding[]> {
       }))
       return [
         { what: 'database', ok: true, says: whereIs(settings) },
+        await checkFiles(db, settings),
         ...(await checkSigningKey(db, settings)),
         ...buckets,
         ...waiting,
+        ...(models === null ? [] : await checkModels(db, models)),
       ]
     } finally {
       await db[Symbol.asyncDispose]()
@@ -97,10 +105,29 @@ async function checkStore(settings: Settings): Promise<Finding[]> {
   }
 }
 
-async function checkBackends(settings: Settings): Promise<Finding[]> {
+/** The place of files and scratch, and whether it is that of this database. */
+async function checkFiles(db: Store, settings: Settings): Promise<Finding> {
+  const { place, trouble } = await tryFiles(db, settings)
+  return { what: 'files', ok: trouble === null, says: trouble ?? place }
+}
+
+/** Batches of a model that nobody has wait for it. */
+async function checkModels(db: Store, models: readonly string[]): Promise<Finding[]> {
+  return (await runningModels(db)).flatMap(({ model, batches }) =>
+    models.includes(model)
+      ? []
+      : [{ what: `model ${model}`, ok: false, says: `no backend has it, and ${batches} of the batches wait for one that does` }],
+  )
+}
+
+async function checkBackends(settings: Settings): Promise<{ found: Finding[]; models: readonly string[] | null }> {
   if (settings.backends.length === 0)
-    return [{ what: 'backends', ok: false, says: 'none is set: give one with --backend URL, or in nightshift.yaml' }]
-  return (await askBackends(settings)).map(({ url, told }) => ({
+    return {
+      found: [{ what: 'backends', ok: false, says: 'none is set: give one with --backend URL, or in nightshift.yaml' }],
+      models: null,
+    }
+  const asked = await askBackends(settings)
+  const found = asked.map(({ url, told }) => ({
     what: `backend ${url}`,
     ok: told.kind === 'models',
     says:
@@ -108,6 +135,9 @@ async function checkBackends(settings: Settings): Promise<Finding[]> {
         ? `has ${told.models.join(', ') || 'no models'}`
         : `${told.trouble}: check that it runs, its address and its key`,
   }))
+  const aliases = settings.backends.flatMap((backend) => Object.keys(backend.aliases ?? {}))
+  const models = asked.flatMap(({ told }) => (told.kind === 'models' ? told.models : []))
+  return { found, models: asked.every(({ told }) => told.kind === 'models') ? [...models, ...aliases] : null }
 }
 
 /** An old signing key that nothing needs any more should go. */

@@ -1,7 +1,7 @@
 import type { Client } from '../client.ts'
 import { exit, type Exit } from './failure.ts'
 import { writeOut } from './results.ts'
-import { onStop } from './stopping.ts'
+import { onStop, pause } from './stopping.ts'
 import type { Terminal } from './terminal.ts'
 import { exitOf } from './watch.ts'
 
@@ -33,11 +33,3 @@ function stopped(t: Terminal, id: string, after: string | null): Exit {
   t.err(`Stopped. Go on with: nightshift results ${id} --follow${after === null ? '' : ` --after ${after}`}\n`)
   return exit.stopped
 }
-
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const over = () => (clearTimeout(timer), signal.removeEventListener('abort', over), resolve())
-    const timer = setTimeout(over, ms)
-    signal.addEventListener('abort', over, { once: true })
-    if (signal.aborted) over()
-  })

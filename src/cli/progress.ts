@@ -1,4 +1,5 @@
 import { Presets, SingleBar } from 'cli-progress'
+import { formatTime } from '../config/units.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface Seen {
@@ -30,14 +31,15 @@ export function openProgress(t: Terminal): Progress {
       if (t.json) return
       const done = completed + failed
       before ??= { done, tokens }
-      const facts = { status, failed, lines: pace(done - before.done), tokens: pace(tokens - before.tokens) }
+      const lines = pace(done - before.done)
+      const left = lines > 0 ? `${formatTime(Math.ceil((total - done) / lines) * 1000)} left` : 'time left not known yet'
+      const facts = { status, failed, lines, left, tokens: pace(tokens - before.tokens) }
       if (t.isTerminal && total > 0) {
         if (bar) bar.update(done, facts)
         else {
           bar = new SingleBar(
             {
-              format:
-                '{status} {bar} {value}/{total} | {lines} lines/s | {tokens} tokens/s | {failed} failed | {eta_formatted} left',
+              format: '{status} {bar} {value}/{total} | {lines} lines/s | {tokens} tokens/s | {failed} failed | {left}',
               hideCursor: true,
               stream: process.stderr,
             },

@@ -10,7 +10,7 @@ export interface ServerFlags {
   readonly data?: string
 }
 
-/** Where the server is and the key to it: always a pair from one source, so that nobody's key goes to another server. */
+/** Where the server is and the key to it: always a pair from one source, so that nobody's key goes to another server. What a flag says goes before all variables. */
 export function findServer({ url, key, data }: ServerFlags, env: Env): { url: string; key: string; source: string } {
   if (url !== undefined || key !== undefined) {
     if (url === undefined || key === undefined)
@@ -23,10 +23,11 @@ export function findServer({ url, key, data }: ServerFlags, env: Env): { url: st
     if (!secret) throw new Failure(`${urlName} is set, but ${keyName} is not: set both.`, exit.usage)
     return checked({ url: found, key: secret, source: urlName })
   }
+  if (data !== undefined) return fromFolder(data)
   return (
     pair('NIGHTSHIFT_URL', 'NIGHTSHIFT_API_KEY') ??
     pair('OPENAI_BASE_URL', 'OPENAI_API_KEY') ??
-    fromFolder(data ?? env.NIGHTSHIFT_DATA ?? './nightshift-data')
+    fromFolder(env.NIGHTSHIFT_DATA ?? './nightshift-data')
   )
 }
 
@@ -48,7 +49,10 @@ function fromFolder(folder: string): { url: string; key: string; source: string 
       { cause: error },
     )
   }
-  throw new Failure(`${path} has no url and key.`, exit.usage)
+  throw new Failure(
+    `${path} has no key. Make one with "nightshift keys create NAME" on the server's machine, and set NIGHTSHIFT_URL and NIGHTSHIFT_API_KEY.`,
+    exit.usage,
+  )
 }
 
 export const clientOf = (flags: ServerFlags, env: Env): Client => openClient(findServer(flags, env))

@@ -16,3 +16,12 @@ export function onStop(said: () => void = () => {}): { readonly signal: AbortSig
 
 export const stoppingWords = (graceMs: number): string =>
   `Stopping: open calls have ${formatTime(graceMs)} to end. Once more to end at once.\n`
+
+/** Over when the time is, or at an abort. */
+export const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const over = () => (clearTimeout(timer), signal?.removeEventListener('abort', over), resolve())
+    const timer = setTimeout(over, ms)
+    signal?.addEventListener('abort', over, { once: true })
+    if (signal?.aborted) over()
+  })

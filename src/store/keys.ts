@@ -91,6 +91,11 @@ export async function findKeyByHash(db: Queries, hash: string): Promise<Key | nu
   return keysOf(await db.query(`${withAccess} where k.hash = $1`, [hash]))[0] ?? null
 }
 
+/** Was there ever one that is no issuer's subject? */
+export async function hasKeys(db: Queries): Promise<boolean> {
+  return (await db.query(`select 1 as one from keys where issuer is null limit 1`)).length > 0
+}
+
 export async function findKey(db: Queries, id: string): Promise<Key | null> {
   return keysOf(await db.query(`${withAccess} where k.id = $1`, [id]))[0] ?? null
 }

@@ -13,6 +13,7 @@ import { sql as eleventh } from './sql/0011.ts'
 import { sql as twelfth } from './sql/0012.ts'
 import { sql as thirteenth } from './sql/0013.ts'
 import { sql as fourteenth } from './sql/0014.ts'
+import { sql as fifteenth } from './sql/0015.ts'
 import { holdName } from './tokens.ts'
 
 /** In order; the place in the list is the number. Forward only: what has been released is never changed. */
@@ -31,6 +32,7 @@ const migrations: readonly string[] = [
   twelfth,
   thirteenth,
   fourteenth,
+  fifteenth,
 ]
 
 export class SchemaTooNew extends Error {

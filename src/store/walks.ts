@@ -173,6 +173,13 @@ export function endOwner(db: Db, owner: string): Promise<void> {
   })
 }
 
+export async function listRunningModels(db: Queries): Promise<{ model: string; batches: number }[]> {
+  const rows = await db.query(
+    `select model, count(*) as batches from batches where status = 'in_progress' group by model order by model`,
+  )
+  return rows.map((row) => ({ model: JSON.parse(text(row, 'model')) as string, batches: int(row, 'batches') }))
+}
+
 /** What keeps batches from being planned or composed, for `doctor`. */
 export async function listTroubles(db: Queries, limit: number): Promise<{ batchId: string; trouble: string; since: number }[]> {
   const rows = await db.query(

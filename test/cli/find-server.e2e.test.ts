@@ -89,7 +89,7 @@ test.concurrent('where no server is known, it says how one becomes so', async ()
   expectFailure(await list([]), 2, 'nightshift-data/credentials.json cannot be read', 'nightshift serve')
   await mkdir(folder.in('nightshift-data'))
   await writeFile(folder.in('nightshift-data/credentials.json'), '{}')
-  expectFailure(await list([]), 2, 'has no url and key')
+  expectFailure(await list([]), 2, 'has no key. Make one with')
 })
 
 test.concurrent('a server that is away is named; with --verbose everything known is told, but no key', async () => {

@@ -41,7 +41,7 @@ export const bugs: readonly Bug[] = [
   {
     name: 'a lease that is not renewed',
     breaks: 'I2',
-    foundAt: 29,
+    foundAt: 34,
     sql: inSql(/^update shards set lease_until = \{now\}/, '= {now} + $2', '= lease_until + 0 * $2'),
   },
   {
@@ -50,7 +50,7 @@ export const bugs: readonly Bug[] = [
     foundAt: 1,
     sql: inSql(/^update shards set completed = \$3/, /(\w+) = \$(\d+)(?=,| where)/g, '$1 = $1 + $$$2'),
   },
-  { name: 'a checkpoint that is not known again', breaks: 'I11', foundAt: 114, sql: nothing(/^select 1 as one from segments/) },
+  { name: 'a checkpoint that is not known again', breaks: 'I11', foundAt: 10, sql: nothing(/^select 1 as one from segments/) },
   { name: 'a cancel that no worker sees', breaks: 'I8', foundAt: 4, sql: nothing(/^select id, status from batches where id in/) },
   {
     name: 'shards that stay open when composing begins',
@@ -67,7 +67,7 @@ export const bugs: readonly Bug[] = [
   {
     name: 'an end that nobody is told of',
     breaks: 'I17',
-    foundAt: 59,
+    foundAt: 57,
     sql: inSql(/^insert into deliveries/, `where b.id in`, `where b.status <> 'expired' and b.id in`),
   },
   {
@@ -107,13 +107,13 @@ export const bugs: readonly Bug[] = [
   {
     name: 'shards that are not given back',
     breaks: 'I11',
-    foundAt: 97,
+    foundAt: 10,
     sql: inSql(/^update shards set state = 'waiting'/, `and state = 'held'`, `and state = ''`),
   },
   {
     name: 'blobs that nobody announces',
     breaks: 'I3',
-    foundAt: 12,
+    foundAt: 10,
     sql: both(
       inSql(/^insert into uploads/, /values \(\$1, \$2, (.*)\)\s/g, 'select $1, $2, $1 where 1 = 0 '),
       both(

@@ -104,7 +104,10 @@ export function makeComposer(parts: WorkerParts): Composer {
       })
     } catch (error) {
       const since = walk.troubleSince === null ? 0 : clock.now() - walk.troubleSince
-      if (outer.aborted) return void (await giveBackWalk(db, batch.id, fence, 0).catch(() => {})) // NOTE: trouble that there was is not over
+      if (outer.aborted) {
+        await giveBackWalk(db, batch.id, fence, 0).catch(() => {}) // NOTE: trouble that there was is not over
+        return
+      }
       events.composeFailed(batch, error)
       const trouble = `results cannot be written: ${error instanceof Error ? error.message : 'unknown'}`
       await giveBackWalk(db, batch.id, fence, Math.min(300_000, Math.max(1000, since / 4)), trouble).catch(() => {})
