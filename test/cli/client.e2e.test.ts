@@ -234,7 +234,11 @@ test('watch leaves the batch alone when the watcher is stopped', async () => {
     'it watches',
   )
   watching.signal('SIGINT')
-  await watching.ended
+  const { code, err } = await watching.ended
+  expect([code, err.split('\n').at(-2)]).toEqual([
+    130,
+    `Stopped watching; the batch goes on. To see it again: nightshift watch ${id}`,
+  ])
   expect((await getBatch(server, id)).status).toBe('in_progress')
   expect((await night('cancel', id)).code).toBe(0)
   await followToEnd(server, id)

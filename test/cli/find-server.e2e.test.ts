@@ -55,7 +55,7 @@ test.concurrent('flags come before NIGHTSHIFT_..., that before OPENAI_..., that 
     await list(['--url', host.url, '--key', 'ns-flag'], { ...ours, ...openai }),
     await list([], { ...ours, ...openai }),
     await list([], openai),
-    await list(['--data', 'elsewhere'], { NIGHTSHIFT_DATA: 'nowhere' }),
+    await list(['--data', 'elsewhere'], { NIGHTSHIFT_DATA: 'nowhere', ...ours, ...openai }),
     await list([], { NIGHTSHIFT_DATA: 'elsewhere' }),
     await list([]),
   ]

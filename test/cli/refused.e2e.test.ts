@@ -113,3 +113,23 @@ test.concurrent.for([
   expect(ended.err).toContain(says)
   expect(ended.err).not.toMatch(/^\s+at /m)
 })
+
+test.concurrent('a start that grants a bucket to a project that is not there ends, though it listened already', async () => {
+  await using folder = await openFolder()
+  await writeFile(folder.in('night.yaml'), 'buckets:\n  - { bucket: x, folder: ./x, projects: [nobody] }\n')
+  const ended = await run(['serve', '--data', folder.in('data'), '--port', '0', '--config', folder.in('night.yaml'), ...nowhere])
+  expectFailure(ended, 1, "project 'nobody', which does not exist", 'nightshift projects create nobody')
+})
+
+test.concurrent('files that are not those of the database are refused, and doctor names them', async () => {
+  await using folder = await openFolder()
+  const [data, elsewhere] = [folder.in('data'), folder.in('elsewhere')]
+  await using first = await serve(data, 'http://127.0.0.1:1')
+  first.signal('SIGTERM')
+  await first.ended
+  const other = ['--data', data, '--blobs', elsewhere]
+  const [served, looked] = [await run(['serve', '--port', '0', ...other, ...nowhere]), await run(['doctor', ...other])]
+  expectFailure(served, 1, `The files at ${elsewhere}/files are not those of the database`, '--blobs')
+  expect(looked.out).toMatch(/^WRONG {2}files: .*elsewhere.*not the place of this database's files/m)
+  expect((await run(['doctor', '--data', data])).out).toMatch(/^ok {5}files: /m)
+})

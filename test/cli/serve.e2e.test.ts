@@ -1,13 +1,13 @@
-import { stat, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { startSimulator } from '../../src/app.ts'
 import { followToEnd, poll } from '../conformance/follow.ts'
 import { linesOf, model, times } from '../conformance/lines.ts'
 import { readResults } from '../conformance/results.ts'
-import { create, getBatch, upload } from '../conformance/wire.ts'
+import { create, getBatch, listBatches, upload } from '../conformance/wire.ts'
 import { freePort } from '../support/free-port.ts'
-import { openFolder, serve } from './program.ts'
+import { openFolder, serve, start } from './program.ts'
 
 const simulated = { models: [model], firstTokenMs: 0, tokenMs: 0 }
 
@@ -95,4 +95,46 @@ test.concurrent('a pipe gets no key, and no log has a key or what a line says', 
   const { out, err } = await server.ended
   expect(err, 'there is a log').toContain('batch published')
   for (const secret of [server.key, backendKey, good.mark, doubled.mark]) expect(out + err).not.toContain(secret)
+})
+
+test.concurrent('a data folder that was moved has its bucket where it is now, and the same key', async () => {
+  await using folder = await openFolder()
+  await using simulator = await startSimulator(simulated)
+  const [old, now] = [folder.in('old'), folder.in('now')]
+  let key: string
+  {
+    await using server = await serve(old, simulator.url)
+    key = server.key
+    server.signal('SIGTERM')
+    await server.ended
+  }
+  await rename(old, now)
+  await using server = await serve(now, simulator.url)
+  expect(server.key).toBe(key)
+  await writeFile(join(now, 'buckets/default/in.jsonl'), linesOf(times(3)).text)
+  const batch = await followToEnd(server, (await create(server, { input_file_id: 's3://default/in.jsonl' })).id)
+  expect([batch.status, batch.output_file_id]).toEqual(['completed', 's3://default/in-output.jsonl'])
+  expect((await stat(join(now, 'buckets/default/in-output.jsonl'))).size).toBeGreaterThan(0)
+})
+
+test.concurrent('credentials of another database are replaced, and a database that has keys is given no other', async () => {
+  await using folder = await openFolder()
+  const data = folder.in('data')
+  const credentials = async () => JSON.parse(await readFile(join(data, 'credentials.json'), 'utf8')) as { key?: string }
+  await mkdir(data)
+  await writeFile(join(data, 'credentials.json'), JSON.stringify({ key: 'ns-of-another-database' }))
+  {
+    await using server = await serve(data, 'http://127.0.0.1:1')
+    expect((await listBatches(server)).data).toEqual([])
+    server.signal('SIGTERM')
+    await server.ended
+  }
+  await rm(join(data, 'credentials.json'))
+  await using again = start(['serve', '--port', '0', '--data', data, '--backend', 'http://127.0.0.1:1'])
+  await poll(
+    async () => again.err(),
+    (text) => text.includes('nightshift keys create NAME'),
+    'it says what to do',
+  )
+  expect((await credentials()).key).toBeUndefined()
 })
