@@ -93,7 +93,7 @@ A bucket is a place for inputs and results that a project may use: a folder, or 
 
 \`\`\`yaml
 buckets:
-  - { bucket: demo, folder: ./buckets/demo, projects: [default] }
+  - { bucket: demo, folder: ./buckets/demo, projects: [default] } # without projects: the default project, whatever its name
   - bucket: team-*                             # a name, or a pattern: * is any characters
     endpoint: https://s3.fr-par.scw.cloud      # nothing else is ever contacted
     region: fr-par                             # default: us-east-1
@@ -119,6 +119,6 @@ there are several machines. How that is reached stands in the file, else in the 
 blobs: { bucket: night, prefix: prod, endpoint: https://s3.fr-par.scw.cloud, region: fr-par, accessKeyId: \${S3_KEY}, secretAccessKey: \${S3_SECRET} }
 \`\`\`
 
-Secrets come only from variables (\`\${NAME}\`) or files (\`{ file: path }\`). Of those of S3 only the name of the variable or file is kept.
+Secrets of S3 come only from variables (\`\${NAME}\`) or files (\`{ file: path }\`), and only the name of the variable or file is kept; the key of a backend should.
 `
 }

@@ -16,7 +16,7 @@ const usage = `usage: npm run conformance -- --url URL --key KEY [options]
   --project ID             the project of --key; --second-project ID: that of --second-key
   --bucket NAME            a bucket granted to the project, and --bucket-dir FOLDER, where its objects lie on this machine
   --backend-control URL    the scripted backend that the server sends its lines to
-  --model NAME             a model that the server has (default: night-1, which the scripted backend has)
+  --model NAME             a model that the server has (default: night-1, which the scripted backend has, else the first of its models)
   --only TEXT              only checks whose name has this in it`
 
 /** Flag -> the variable by which the suite reads it. */
@@ -77,8 +77,19 @@ async function main(args: readonly string[]): Promise<number> {
     const value = values[name as keyof typeof variables]
     if (value !== undefined) env[variable] = value
   }
+  env.NIGHTSHIFT_MODEL ??= await modelOf(values.url, values.key)
   const report = await runSuite(env, values.only)
   return printTable(report)
+}
+
+/** One that the server has: that of the scripted backend, else its first. */
+async function modelOf(url: string, key: string): Promise<string> {
+  const usual = 'night-1'
+  const asked = await fetch(`${url.replace(/\/+$/, '').replace(/\/v1$/, '')}/v1/models`, {
+    headers: { authorization: `Bearer ${key}` },
+  })
+  const { data = [] } = (await asked.json()) as { data?: readonly { id: string }[] }
+  return data.some(({ id }) => id === usual) ? usual : (data[0]?.id ?? usual)
 }
 
 /** Runs the files one after the other: the checks count what is in the project. */
