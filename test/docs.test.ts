@@ -47,7 +47,7 @@ for (const own of [
 ])
   flags.add(`--${own}`)
 const others = ['big', '10gb', 'fleet', 'seeds', 'seed', 'bug', 'bugs', 'minutes', 'now']
-for (const subject of ['second-key', 'second-project', 'bucket', 'bucket-dir', 'backend-control']) others.push(subject)
+for (const subject of ['second-key', 'second-project', 'bucket', 'bucket-dir', 'backend-control', 'model']) others.push(subject)
 for (const other of others) flags.add(`--${other}`)
 
 test('every flag that the pages and deploy/ name is one of the program', () => {

@@ -184,3 +184,15 @@ test.skipIf(isRemote)('27: an upload that stands still is ended, and leaves noth
   )
   expect((await upload(subject, threeLines().text)).status).toBe('processed')
 })
+
+test.skipIf(isRemote)('27: a body of JSON that stands still is ended too', async () => {
+  await using subject = await openLocal({ idleTimeout: '400ms' })
+  const ended = await new Promise<string>((resolve) => {
+    const headers = { authorization: `Bearer ${subject.key}`, 'content-type': 'application/json', 'content-length': '1000' }
+    const create = httpRequest(`${subject.baseUrl}/v1/batches`, { method: 'POST', headers })
+    create.on('response', ({ statusCode }) => resolve(`${statusCode}`))
+    create.on('error', () => resolve('closed'))
+    create.write('{"endpoint":')
+  })
+  expect(ended).toBe('closed')
+})

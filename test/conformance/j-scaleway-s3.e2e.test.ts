@@ -94,12 +94,15 @@ describe.each(variants)('%s, buckets %s', (server, _, before) => {
       for (const [base, stem] of [
         [`${url.origin}/jobs/${folder}/`, 'a%20b+%C3%BC'],
         [`${url.protocol}//jobs.${url.host}/${folder}/`, 'a%20b%2B%C3%BC'],
+        [`${url.origin}/jobs/${folder}%2F`, 'a%20b+%c3%bc'],
       ]) {
         const batch = await run(`${base}${stem}.jsonl`)
         expect(batch.status, JSON.stringify(batch.errors)).toBe('completed')
         expect(batch.output_file_id?.startsWith(`${base}${stem}`)).toBe(true)
         const content = await call(on.subject, 'GET', `/v1/files/${encodeURIComponent(batch.output_file_id ?? '')}/content`)
         expect(content.text.split('\n')).toHaveLength(4)
+        const unescaped = await call(on.subject, 'GET', `/v1/files/${batch.output_file_id}/content`)
+        expect(unescaped.text, 'as curl sends it').toBe(content.text)
       }
     })
 

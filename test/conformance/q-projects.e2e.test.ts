@@ -227,6 +227,23 @@ test.skipIf(isRemote)('183: a key ends when its time is over, and shows when it 
   expectRefused(refused, 401, { code: 'invalid_api_key', message: expect.stringContaining('expired') as string })
 })
 
+test.skipIf(isRemote)('184: an id that no database can hold is nobody’s, and breaks nothing', async () => {
+  await using subject = await openLocal()
+  const { key } = await subject.newKey({ isOperator: true, access: [{ project: subject.projectId, rights: ['project:admin', 'AllProductsFullAccess'] }] }) // prettier-ignore
+  const door = through(subject, key)
+  for (const path of [
+    'webhooks/%00',
+    'admin/projects/%00',
+    'admin/audit?after=%00',
+    'files?purpose=%00',
+    'admin/keys?project=%00',
+    'files/%00/content',
+  ])
+    // prettier-ignore
+    expect((await call(door, 'GET', `/v1/${path}`)).status, path).toBeLessThan(500)
+  expect((await post(door, '/v1/admin/keys', { name: 'a\u0000b' })).status).toBeLessThan(500)
+})
+
 test.skipIf(isRemote)('184: an operator looks after projects and keys, and reads nobody’s data', async () => {
   await using subject = await openLocal()
   const { key } = await subject.newKey({ isOperator: true, access: [{ project: subject.projectId, rights: ['project:admin'] }] })
@@ -236,6 +253,14 @@ test.skipIf(isRemote)('184: an operator looks after projects and keys, and reads
   for (const name of [randomUUID(), 'proj_1', ' x', 'a\u0000b', '\u202Ex'])
     expectRefused(await post(operator, '/v1/admin/projects', { name }), 400, { param: 'name' })
   good(await post(operator, `/v1/admin/projects/${team.id}`, { name: 'crew' }))
+  const access = [{ project: subject.projectId, rights: ['project:admin'] }]
+  const administrator = through(subject, (await subject.newKey({ access })).key)
+  const own = `/v1/admin/projects/${subject.projectId}`
+  expectRefused(await post(administrator, own, { name: 'finance' }), 403, {
+    message: expect.stringContaining('operator') as string,
+  })
+  expect(good<Project>(await post(administrator, own, { name: 'default', keep_days: 30 })).name).toBe('default')
+  good(await post(administrator, own, { keep_days: null }))
   expectRefused(await post(operator, '/v1/admin/projects/crew', { name: 'other' }), 409, { param: 'name' })
   expect((await list<Project>(operator, '/v1/admin/projects')).map(({ name }) => name).toSorted()).toEqual([
     'crew',

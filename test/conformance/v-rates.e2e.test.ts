@@ -2,7 +2,7 @@ import OpenAI from 'openai'
 import { expect } from 'vitest'
 import { linesOf, times } from './lines.ts'
 import { test, isRemote, openLocal } from './subject.ts'
-import { call, expectRefused, tryCreate, tryUpload, upload } from './wire.ts'
+import { call, expectRefused, post, tryCreate, tryUpload, upload } from './wire.ts'
 
 test.skipIf(isRemote)('231: a key has so many requests a second, and the headers say where it stands', async () => {
   await using subject = await openLocal({ requestsPerSecond: '5' })
@@ -54,4 +54,13 @@ test.skipIf(isRemote)('232: a key has so many creates and uploads an hour, of it
   ])
   await subject.advance(1_801_000)
   expect(await statuses(all, 2), 'half an hour later').toEqual([200, 429])
+})
+
+test.skipIf(isRemote)('232: the administrator of a project does not lift what the operator bounds for all', async () => {
+  await using subject = await openLocal({ createsPerHour: '2' })
+  const access = [{ project: subject.projectId, rights: ['project:admin'] }]
+  const door = { ...subject, key: (await subject.newKey({ access })).key }
+  const make = (limits: object) => post(door, '/v1/admin/keys', { name: 'k', limits })
+  expectRefused(await make({ creates_per_hour: 3 }), 400, { param: 'limits.creates_per_hour' })
+  expect((await make({ creates_per_hour: 2, uploads_per_hour: 1000 })).status).toBe(200)
 })

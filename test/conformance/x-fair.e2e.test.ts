@@ -13,7 +13,7 @@ test.skipIf(isRemote)('251: an operator says how much of the server a project ha
   expect((await call(operator, 'GET', path)).json).toMatchObject({ weight: 1 })
   expect((await post(operator, path, { weight: 3 })).json).toMatchObject({ name: 'default', weight: 3 })
   expectRefused(await post(administrator, path, { weight: 9 }), 403, { code: 'missing_right' })
-  expect((await post(administrator, path, { name: 'mine' })).json).toMatchObject({ name: 'mine', weight: 3 })
+  expect((await post(administrator, path, { keep_days: 30 })).json).toMatchObject({ name: 'default', weight: 3, keep_days: 30 })
   for (const weight of [0, 1001, 1.5, 'much']) expectRefused(await post(operator, path, { weight }), 400, { param: 'weight' })
 })
 
