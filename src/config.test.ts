@@ -84,7 +84,7 @@ test.each([
   ],
   [{ flags: { look: '0' } }, {}, /--look: '0' is not a time.*, from 10ms/],
   [{ flags: { idleTimeout: '250d' } }, {}, /--idle-timeout: '250d' is not a time.*, from 1ms to 24d/],
-  [{ flags: { shortBytes: '2GB' } }, {}, /--short-bytes: '2GB' is not bytes.*, from 1 to 1MiB/],
+  [{ flags: { shortBytes: '2GB' } }, {}, /--short-bytes: '2GB' is not bytes.*, from 1 to 16MiB/],
   [{ flags: { port: '70000' } }, {}, /--port: '70000' is not a whole number, from 0 to 65535/],
   [{ flags: { suffixOutput: '.jsonl' } }, {}, /--suffix-output must be .* more than \.jsonl/],
   [{ flags: { suffixError: 'x'.repeat(101) } }, {}, /--suffix-error must be/],

@@ -148,7 +148,7 @@ export const options = {
     'shard.shortBytes',
     32 * 1024,
     'Bytes of a plan that lies in the database, as do its results, rather than in blobs',
-    MiB,
+    16 * MiB,
   ),
   heldBytes: bytes('heldBytes', 64 * MiB, 'Memory for the shards that a worker holds'),
   look: time('look', 250, 'How often a worker looks at its batches', 10),
