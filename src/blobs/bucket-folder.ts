@@ -30,14 +30,16 @@ export function openFolderBucket(folder: string, bucket: string): Bucket {
   async function openObject(key: string): Promise<FileHandle | null> {
     const parts = partsOf(key)
     if (!parts) return null
+    let handle: FileHandle | undefined
     try {
       const root = await realpath(folder)
       const path = join(root, ...parts)
-      const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+      handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
       if ((await handle.stat()).isFile() && (await whereIs(handle, path)) === path) return handle
       await handle.close()
       return null
     } catch (error) {
+      await handle?.close().catch(() => {}) // NOTE: it may go between the opening and the look at where it is
       if (denied.has(codeOf(error) ?? '')) throw deny('read', key, error)
       if (gone.has(codeOf(error) ?? '')) return null
       throw error

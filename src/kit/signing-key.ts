@@ -60,7 +60,7 @@ async function make(path: string): Promise<Uint8Array> {
 
 async function writeNew(path: string): Promise<string> {
   const own = `${path}.${randomBytes(6).toString('hex')}`
-  await writeFile(own, `${randomBytes(bytes).toString('base64')}\n`, { mode: 0o600 })
+  await writeFile(own, `${randomBytes(bytes).toString('base64')}\n`, { mode: 0o600, flush: true }) // NOTE: durable before a webhook whose secret it makes
   return own
 }
 

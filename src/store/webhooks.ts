@@ -1,7 +1,18 @@
 import type { ProjectId } from '../domain/ids.ts'
 import type { Webhook } from '../domain/webhook.ts'
 import { int, intOrNull, text, type Db, type Queries, type Row } from './db.ts'
+import { holdName } from './tokens.ts'
 import { parameters } from './values.ts'
+
+/** False: its project has as many as it may have. */
+export function addWebhook(db: Db, webhook: Webhook, most: number): Promise<boolean> {
+  return db.tx(async (tx) => {
+    await tx.query(holdName, [`webhooks of ${webhook.projectId}`])
+    if ((await listWebhooks(tx, webhook.projectId)).length >= most) return false
+    await insertWebhook(tx, webhook)
+    return true
+  })
+}
 
 export async function insertWebhook(db: Queries, w: Webhook): Promise<void> {
   await db.query(

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../../auth/caller.ts'
 import { windowMs, type Batch } from '../../domain/batch.ts'
-import { clientGone, idempotencyMismatch, overQuota } from '../../domain/errors.ts'
+import { clientGone, idempotencyMismatch, noSuchBatch, overQuota } from '../../domain/errors.ts'
 import type { BatchId } from '../../domain/ids.ts'
 import { amountOf } from '../../domain/quota.ts'
 import { findBatch, type NewBatch } from '../../store/batches.ts'
@@ -72,15 +72,16 @@ export async function makeOnce(
   return created
 }
 
-/** Tells of a batch if it was made now, and gives it as clients see it. */
-export async function tellCreated(parts: ApiParts, { projectId }: Caller, { id, made }: Created): Promise<BatchView | null> {
+/** Tells of a batch if it was made now, and gives it as clients see it. @throws 404 when it was made before and is no longer kept */
+export async function tellCreated(parts: ApiParts, { projectId }: Caller, { id, made }: Created): Promise<BatchView> {
   const { db, events } = parts
   if (made) {
     events.batchCreated(made)
     db.hint('plan')
   }
   const batch = made ?? (await findBatch(db, projectId, id))
-  return batch && batchView(parts, batch)
+  if (!batch) throw noSuchBatch(id)
+  return batchView(parts, batch)
 }
 
 /**

@@ -6,7 +6,7 @@ import { oldSecretMs, secretOf, testType, type Webhook } from '../../domain/webh
 import { deliveryWire, webhookWire } from '../../domain/webhook-wire.ts'
 import { wholeList } from '../../domain/wire.ts'
 import { findDelivery, insertDelivery, listDeliveries, replayDelivery } from '../../store/deliveries.ts'
-import { deleteWebhook, findWebhook, insertWebhook, listWebhooks, setDisabled, turnSecret } from '../../store/webhooks.ts'
+import { addWebhook, deleteWebhook, findWebhook, listWebhooks, setDisabled, turnSecret } from '../../store/webhooks.ts'
 import { does } from '../guard/allowed.ts'
 import type { ApiParts } from '../parts.ts'
 import { parseLimit } from '../query.ts'
@@ -71,7 +71,6 @@ export function webhookRoutes(app: FastifyInstance, parts: ApiParts): void {
       } catch (error) {
         throw error instanceof FetchError ? invalid('url', error.message) : error
       }
-      if ((await listWebhooks(db, caller.projectId)).length >= most) throw tooManyWebhooks(most)
       const made: Webhook = {
         id: newId('wh_'),
         projectId: caller.projectId,
@@ -82,7 +81,7 @@ export function webhookRoutes(app: FastifyInstance, parts: ApiParts): void {
         createdAt: clock.now(),
         disabledAt: null,
       }
-      await insertWebhook(db, made)
+      if (!(await addWebhook(db, made, most))) throw tooManyWebhooks(most)
       return withSecret(made)
     },
   )

@@ -128,8 +128,8 @@ export function makeJanitor(parts: JanitorParts): Janitor {
   async function prune(): Promise<number> {
     await pruneCreates(db, createsKeptMs, 1000)
     await pruneDeliveries(db, deliveriesKeptMs, 1000)
-    await pruneAudit(db, settings.keepAuditMs, atOnce)
-    return settings.keepBatchesMs > 0 ? pruneBatches(db, settings.keepBatchesMs, atOnce) : 0
+    const audited = await pruneAudit(db, settings.keepAuditMs, 1000)
+    return audited + (settings.keepBatchesMs > 0 ? await pruneBatches(db, settings.keepBatchesMs, atOnce) : 0)
   }
 
   async function step(signal: AbortSignal): Promise<number> {
