@@ -1,4 +1,5 @@
 /** Workers as processes of their own on this machine: started, told of each other's hints, started again when one dies, stopped together. */
+import { setMaxListeners } from 'node:events'
 import type { ChildProcess } from 'node:child_process'
 import type { Settings } from './config.ts'
 import type { BackendStatus } from './dispatch/feed.ts'
@@ -92,6 +93,7 @@ export function makeWorkers(engine: Engine, settings: Settings): Workers {
     backends: () => together([...alive].map(({ backends }) => backends)),
     metrics: () => [...alive].map(({ metrics }) => metrics).filter((metrics) => metrics !== null),
     async run(count, signal) {
+      setMaxListeners(0, signal) // NOTE: each worker listens, however many there are
       const ends = relays
         ? channels.map((channel) => db.listen(channel, () => alive.forEach((one) => say(one.process, { kind: 'hint', channel }))))
         : []

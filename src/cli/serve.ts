@@ -13,7 +13,7 @@ export async function serve(t: Terminal, settings: Settings): Promise<Exit> {
   if (settings.backends.length === 0) t.err('No backend is set: batches wait. Give one with --backend URL.\n')
   if (app.first.key !== null) t.err(firstWords(app.url, app.first.key, app.first.credentials))
   else if (app.first.knowsKey) t.err(`The key is in ${app.first.credentials}\n`)
-  else t.err('The database has keys, and this data folder knows none of them. Make one with: nightshift keys create NAME\n')
+  else t.err('The database has keys, and this data folder knows none of them. Make one with: nightshift keys create\n')
   try {
     await app.run(stopping.signal)
   } finally {

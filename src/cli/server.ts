@@ -50,7 +50,7 @@ function fromFolder(folder: string): { url: string; key: string; source: string 
     )
   }
   throw new Failure(
-    `${path} has no key. Make one with "nightshift keys create NAME" on the server's machine, and set NIGHTSHIFT_URL and NIGHTSHIFT_API_KEY.`,
+    `${path} has no key. Make one with "nightshift keys create" on the server's machine, and set NIGHTSHIFT_URL and NIGHTSHIFT_API_KEY.`,
     exit.usage,
   )
 }

@@ -53,7 +53,9 @@ export const lacksRight = (right: string) =>
   new ApiError(
     403,
     'missing_right',
-    `This API key lacks the right '${right}' in this project. Use a key that has it, or ask the administrator of the project for one.`,
+    right === 'operator'
+      ? "This is for operators of the server, and this API key is not one's. Use a key that is: on the server's machine, nightshift keys create --operator makes one."
+      : `This API key lacks the right '${right}' in this project. Use a key that has it, or ask the administrator of the project for one.`,
   )
 export const missingParameter = (param: string) =>
   new ApiError(400, 'missing_required_parameter', `Missing required parameter: '${param}'.`, param)

@@ -133,7 +133,7 @@ test.concurrent('credentials of another database are replaced, and a database th
   await using again = start(['serve', '--port', '0', '--data', data, '--backend', 'http://127.0.0.1:1'])
   await poll(
     async () => again.err(),
-    (text) => text.includes('nightshift keys create NAME'),
+    (text) => text.includes('nightshift keys create'),
     'it says what to do',
   )
   expect((await credentials()).key).toBeUndefined()
