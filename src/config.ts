@@ -30,12 +30,15 @@ export interface Given {
   readonly config?: string
   readonly backend?: readonly string[]
   readonly flags: Readonly<Partial<Record<OptionName, string>>>
+  /** Defaults of the command, in the place of the usual ones. */
+  readonly otherwise?: Defaults
 }
+export type Defaults = Readonly<Partial<Record<OptionName, number | string>>>
 
 const defaultFile = 'nightshift.yaml'
 
 /** @throws {SettingsError} */
-export function loadSettings({ config, backend = [], flags }: Given, env: Env): Settings {
+export function loadSettings({ config, backend = [], flags, otherwise = {} }: Given, env: Env): Settings {
   const path = config ?? env.NIGHTSHIFT_CONFIG ?? (existsSync(defaultFile) ? defaultFile : null)
   const file = path === null ? noFile : readSettingsFile(path, readFile(path), env)
   const values: Record<string, unknown> = {}
@@ -46,7 +49,7 @@ export function loadSettings({ config, backend = [], flags }: Given, env: Env): 
         : env[variableOf(name)] !== undefined
           ? [env[variableOf(name)], variableOf(name)]
           : [file.values.get(name), `${path}: ${option.at}`]
-    values[name] = text === undefined ? option.otherwise : parsed(option, text, where)
+    values[name] = text === undefined ? (otherwise[name] ?? option.otherwise) : parsed(option, text, where)
   }
   const blobs = givenBlobs(values.blobs as string, flags.blobs ?? env.NIGHTSHIFT_BLOBS, file, path, env)
   const base = dirname(resolve(path ?? '.'))

@@ -76,14 +76,16 @@ withSettings(program.command('worker').description('a worker alone, for more mac
   act(async (t, f) => (await import('./worker.ts')).worker(t, settingsOf(f, env))),
 )
 /** A file of one's own has no limits but those that one sets. */
-const runDefaults = { NIGHTSHIFT_MAX_BATCH_LINES: '100000000', NIGHTSHIFT_MAX_FILE_BYTES: '100TB', NIGHTSHIFT_LOG_LEVEL: 'warn' }
+const runDefaults = { maxBatchLines: 100_000_000, maxFileBytes: 100e12, logLevel: 'warn' }
 withSettings(
   add('run <file>', 'one file through the backends without a server; stopped or killed, the same command goes on')
     .option('--restart', 'begin anew')
     .option('--endpoint <url>', 'what the lines are for'),
+  undefined,
+  runDefaults,
 ).action(
   act(async (t, f, [file = '']) =>
-    (await import('./run.ts')).run(t, settingsOf(f, { ...runDefaults, ...env }), file, {
+    (await import('./run.ts')).run(t, settingsOf(f, env, runDefaults), file, {
       restart: f.restart === true,
       ...(typeof f.endpoint === 'string' ? { endpoint: f.endpoint } : {}),
     }),

@@ -30,6 +30,7 @@ const format = (value: number, units: readonly (readonly [string, number])[]): s
 }
 export const formatBytes = (bytes: number): string =>
   format(bytes, [
+    ['TB', 1e12],
     ['GiB', 1024 ** 3],
     ['MiB', 1024 ** 2],
     ['KiB', 1024],

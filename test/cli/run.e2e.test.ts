@@ -1,4 +1,4 @@
-import { appendFile, chmod, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import Database from 'libsql'
 import { expect, test } from 'vitest'
 import { startSimulator } from '../../src/app.ts'
@@ -190,5 +190,8 @@ test.concurrent('it has no limit of lines but the one that is set', async () => 
   const limited = await files.runWith({ NIGHTSHIFT_MAX_BATCH_LINES: '2' })
   expect(limited.code).toBe(1)
   expect(limited.err).toContain('at most 2 are allowed')
+  await writeFile(files.folder.in('nightshift.yaml'), 'limits: { batchLines: 1 }\n')
+  expect((await files.run()).err, 'a limit of the file in this folder').toContain('at most 1 are allowed')
+  await rm(files.folder.in('nightshift.yaml'))
   expect((await files.run()).code).toBe(0)
 })
