@@ -101,13 +101,13 @@ export async function serve(
 ): Promise<Running & Door> {
   const server = start(['serve', '--port', '0', '--data', data, '--backend', backend, ...flags], surroundings)
   const url = await poll(
-    async () => /listens on (\S+)\n.*credentials\.json/s.exec(server.err())?.[1],
+    async () => /listens on (\S+)\n.*(?:credentials\.json|keys create)/s.exec(server.err())?.[1],
     (seen) => seen !== undefined,
     'the server listens',
   ).catch(async (error: unknown) => {
     await server[Symbol.asyncDispose]()
     throw new Error(`the server does not listen:\n${server.err()}`, { cause: error })
   })
-  const { key } = JSON.parse(await readFile(join(data, 'credentials.json'), 'utf8')) as { key: string }
-  return { ...server, baseUrl: url ?? '', key }
+  const { key } = JSON.parse(await readFile(join(data, 'credentials.json'), 'utf8')) as { key?: string }
+  return { ...server, baseUrl: url ?? '', key: key ?? '' } // NOTE: none where the database had keys before
 }

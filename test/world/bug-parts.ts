@@ -28,6 +28,8 @@ export const withoutFence = {
   blobs: (blobs: Blobs): Blobs => ({
     ...blobs,
     put: (name, source, signal) => blobs.put(bare(name), source, signal),
+    compose: (name, ranges, from, signal) =>
+      blobs.compose(bare(name), ranges.map((range) => ({ ...range, name: bare(range.name) })), from, signal), // prettier-ignore
     delete: (names) => blobs.delete(names.map(bare)),
   }),
   db(db: Db): Db {
