@@ -54,7 +54,7 @@ export const lacksRight = (right: string) =>
     403,
     'missing_right',
     right === 'operator'
-      ? "This is for operators of the server, and this API key is not one's. Use a key that is: on the server's machine, nightshift keys create --operator makes one."
+      ? "This API key lacks the right 'operator': this is for operators of the server. On its machine, nightshift keys create --operator makes a key for one."
       : `This API key lacks the right '${right}' in this project. Use a key that has it, or ask the administrator of the project for one.`,
   )
 export const missingParameter = (param: string) =>
