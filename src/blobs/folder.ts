@@ -134,8 +134,9 @@ export function openFolder(folder: string): Blobs {
       if (size !== null) await moveTo(path, aside)
       return size
     } catch (error) {
-      await rm(aside, { recursive: true, force: true })
       throw fullDisk(error)
+    } finally {
+      await rm(aside, { recursive: true, force: true }) // NOTE: it has its name by then, or is good for nothing
     }
   }
 

@@ -2,7 +2,7 @@
  * A blob in a folder that is made of stretches of others without a byte being written again: a directory under its name with a hard link to each file, and an
  * index. The file of a blob is never written to once it has its name, so what is linked stays as it is, whatever becomes of the others.
  */
-import { link, mkdir, open, readFile, rm, stat } from 'node:fs/promises'
+import { link, mkdir, open, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf, readChunks, readExactly, syncDirectory, writeNew } from './disk.ts'
 import { inTurns } from './turns.ts'
@@ -23,7 +23,7 @@ export interface Stretch {
 const sizeOf = (stretches: readonly Stretch[]): number => stretches.reduce((sum, { bytes }) => sum + bytes, 0)
 
 /**
- * Durable but for its name once this resolves; the stretches are not empty. null, and nothing is left: they are small, or cannot be linked from there.
+ * Durable but for its name once this resolves; the stretches are not empty. null: they are small, or cannot be linked from there. Unless it gives a size, what is there is the caller's to remove.
  * @throws `short(i)` when the i-th is not there or ends before its stretch does.
  */
 export async function writeLinked(
@@ -50,7 +50,6 @@ export async function writeLinked(
     await syncDirectory(directory)
     return size
   } catch (error) {
-    await rm(directory, { recursive: true, force: true })
     if (unlinkable.has(codeOf(error) ?? '')) return null
     throw error
   }

@@ -33,7 +33,7 @@ export function translateError(error: unknown, place: string): unknown {
     if (code === '42501') return away('the database user lacks a right: it must own its schema')
     if (code === '25006') return away('the database is read-only: it may be a standby')
     if (isInUse(error)) return away('its tables are in use, by a backup perhaps: start again when that has ended')
-    if (/^(08|53|57|58|25P0|40|55P03|XX)/.test(code)) return away(`the database cannot answer now (${code})`)
+    if (/^(08|53|57|58|25P0|40|XX)/.test(code)) return away(`the database cannot answer now (${code})`)
     return error
   }
   if (isOfConnection(error))

@@ -80,13 +80,13 @@ export function openPostgres(url: string, { clock, random = Math.random, connect
   /** What the database refused for somebody else's sake (deadlock, serialization; of a schema, a table in use) is done again from its beginning. */
   async function again<T>(work: () => Promise<T>, changes: 'rows' | 'schema' = 'rows'): Promise<T> {
     if (closed) throw new DbUnavailable('the database is closed')
-    const begun = clock.monotonic()
+    const waitsUntil = changes === 'schema' ? clock.monotonic() + schemaTriesMs : -Infinity
     for (let failures = 0; ; failures++) {
       try {
         return await work()
       } catch (error) {
         if (!(error instanceof Error && thrown.has(error))) throw error
-        const waits = changes === 'schema' && isInUse(error) && clock.monotonic() - begun < schemaTriesMs
+        const waits = isInUse(error) && clock.monotonic() < waitsUntil
         if (!waits && (!isConflict(error) || failures >= conflictTries)) throw translateError(error, place)
         await clock.sleep(waits ? schemaPauseMs : backoffMs(failures, conflictPause, random))
       }

@@ -25,11 +25,6 @@ interface Prepared {
   all(values: readonly Value[]): Row[]
 }
 
-interface Prepared {
-  readonly needsNow: boolean
-  all(values: readonly Value[]): Row[]
-}
-
 /** Runs statements on a connection at once, and keeps them prepared. */
 function statementsOn(connection: Database.Database, clock: Clock): (sql: string, values: readonly Value[]) => Row[] {
   const prepared = new Map<string, Prepared>()
@@ -94,10 +89,8 @@ export function openSqlite(path: string, clock: Clock): Db {
   function inLine<T>(work: (since: number) => Promise<T>): Promise<T> {
     if (closed) return Promise.reject(new DbUnavailable('the database is closed'))
     const since = clock.monotonic()
-    const turn = line.then(
-      () => work(since),
-      () => work(since),
-    )
+    const mine = () => work(since)
+    const turn = line.then(mine, mine)
     line = turn.catch(() => {})
     return turn
   }

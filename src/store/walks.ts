@@ -113,20 +113,19 @@ export async function giveBackWalk(
   pauseMs: number,
   trouble?: string | null,
 ): Promise<void> {
-  if (trouble === undefined) {
-    await db.query(`update batches set owner = null, lease_until = 0, retry_at = {now} + $3 where id = $1 and fence = $2`, [
-      id,
-      fence,
-      pauseMs,
-    ])
-    return
-  }
-  await db.query(
-    `update batches set owner = null, lease_until = 0, retry_at = {now} + $3, trouble = $4,
-       trouble_since = case when cast($4 as text) is null then null else coalesce(trouble_since, {now}) end
-     where id = $1 and fence = $2`,
-    [id, fence, pauseMs, trouble],
-  )
+  const [told, its] =
+    trouble === undefined
+      ? ['', []]
+      : [
+          `, trouble = $4, trouble_since = case when cast($4 as text) is null then null else coalesce(trouble_since, {now}) end`,
+          [trouble],
+        ]
+  await db.query(`update batches set owner = null, lease_until = 0, retry_at = {now} + $3${told} where id = $1 and fence = $2`, [
+    id,
+    fence,
+    pauseMs,
+    ...its,
+  ])
 }
 
 /** validating -> failed, with what the plan found. False when the fence is old or a cancel came first. */

@@ -12,11 +12,14 @@ import { parseLimit, parseOrder, type PageQuery } from '../query.ts'
 import { contentBytes, deletedFile, file, uploadBody, idParams, listOf, filesQuery } from '../schemas.ts'
 import { receiveUpload } from './upload.ts'
 
-/** An address as it stands in a path, its slashes and its own escapes as they were written; a proxy may have made one of two slashes. */
+/** An address as it stands in a path, its slashes and its own escapes as they were written. */
 function addressIn(url: string): string | null {
   const [, address] = /\/v1\/files\/((?:s3|https?):.+)\/content\/?(?:\?|$)/is.exec(url) ?? []
-  return address === undefined ? null : address.replace(/^(s3|https?):\/(?!\/)/i, '$1://')
+  return address ?? null
 }
+
+/** A proxy may have made one of two. */
+const twoSlashes = (address: string): string => address.replace(/^(s3|https?):\/(?!\/)/i, '$1://')
 
 export function fileRoutes(app: FastifyInstance, parts: ApiParts): void {
   const { db, files, clock } = parts
@@ -98,7 +101,7 @@ export function fileRoutes(app: FastifyInstance, parts: ApiParts): void {
     (request, reply) => {
       const [, address] = /^(.+)\/content$/s.exec(request.params['*']) ?? []
       if (address === undefined) throw noSuchFile(request.params['*'])
-      return sendContent(parts, request, reply, addressIn(request.raw.url ?? '') ?? address)
+      return sendContent(parts, request, reply, twoSlashes(addressIn(request.raw.url ?? '') ?? address))
     },
   )
 }
