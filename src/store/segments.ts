@@ -18,6 +18,16 @@ export interface Segment {
   readonly sums: Sums
 }
 
+/** A stretch of a segment. */
+export interface Part {
+  readonly place: Segment['place']
+  readonly start: number
+  readonly bytes: number
+}
+export type Stored = Pick<Segment, 'place' | 'outputBytes' | 'errorBytes'>
+export const outputOf = ({ place, outputBytes }: Stored): Part => ({ place, start: 0, bytes: outputBytes })
+export const errorsOf = ({ place, outputBytes, errorBytes }: Stored): Part => ({ place, start: outputBytes, bytes: errorBytes })
+
 /** `lost`: the fence is no longer the shard's, and nothing was written. */
 export type Committed = 'committed' | 'lost'
 

@@ -3,7 +3,7 @@ import type { BatchId } from '../../domain/ids.ts'
 import { resultHead, resultIdPrefix, neverRan } from '../../domain/result.ts'
 import type { ShardLease } from '../../domain/shard.ts'
 import type { Db } from '../../store/db.ts'
-import { closedShards, type ClosedShard, type Segment } from '../../store/segments.ts'
+import { closedShards, errorsOf, outputOf, type ClosedShard, type Part, type Segment } from '../../store/segments.ts'
 import { makeSink } from '../run/sink.ts'
 import { openWindow } from '../run/window.ts'
 import type { ResultFile } from './results.ts'
@@ -27,10 +27,6 @@ export async function* shardsOf(db: Db, batchId: BatchId): AsyncGenerator<Closed
   }
 }
 
-/** Where the lines of a file lie in a segment. */
-const outputOf = (s: Segment): Part => ({ place: s.place, start: 0, bytes: s.outputBytes })
-const errorsOf = (s: Segment): Part => ({ place: s.place, start: s.outputBytes, bytes: s.errorBytes })
-
 /** The bytes of the output file: what the committed rows say, shard after shard, and nothing else. */
 export const outputFile = (scratch: Blobs, shards: Shards): ResultFile => ({
   stream: (signal) => readAhead(scratch, partsOf(shards(), outputOf), signal),
@@ -52,12 +48,6 @@ export const errorFile = (scratch: Blobs, shards: Shards, left: Left | null): Re
   },
   stretches: async () => (left ? null : stretchesOf(partsOf(shards(), errorsOf))),
 })
-
-interface Part {
-  readonly place: Segment['place']
-  readonly start: number
-  readonly bytes: number
-}
 
 async function* partsOf(shards: ReturnType<Shards>, of: (segment: Segment) => Part): AsyncGenerator<Part> {
   for await (const shard of shards) yield* shard.segments.map(of).filter(({ bytes }) => bytes > 0)

@@ -1,6 +1,6 @@
 /** One segment of all that a shard has: those of its checkpoints and what was drained last. */
 import type { Blobs, BlobRange } from '../../blobs/blobs.ts'
-import type { Segment } from '../../store/segments.ts'
+import { errorsOf, outputOf, type Part, type Segment, type Stored } from '../../store/segments.ts'
 import type { Drained } from './held-shard.ts'
 
 /**
@@ -22,31 +22,26 @@ export async function writeWhole(
     await scratch.put(name, joined(scratch, earlier, drained))
   else {
     await scratch.put(rest, bytes)
-    await scratch.compose(name, stretches([...earlier, { ...drained, place: rest }]), scratch)
+    await scratch.compose(name, partsOf([...earlier, { ...drained, place: rest }]).flatMap(stretchOf), scratch)
     replaced.push(rest)
   }
   return replaced
 }
 
-type Stored = Pick<Segment, 'place' | 'outputBytes' | 'errorBytes'>
-
 /** Outputs of all, then errors of all. */
-function stretches(segments: readonly Stored[]): BlobRange[] {
-  const placed = segments.flatMap((s) => (typeof s.place === 'string' ? [{ ...s, name: s.place }] : []))
-  return [
-    ...placed.map(({ name, outputBytes }) => ({ name, start: 0, bytes: outputBytes })),
-    ...placed.map(({ name, outputBytes, errorBytes }) => ({ name, start: outputBytes, bytes: errorBytes })),
-  ]
-}
+const partsOf = (segments: readonly Stored[]): Part[] => [...segments.map(outputOf), ...segments.map(errorsOf)]
+
+const stretchOf = ({ place, start, bytes }: Part): BlobRange[] =>
+  typeof place === 'string' ? [{ name: place, start, bytes }] : []
 
 async function* joined(scratch: Blobs, earlier: readonly Segment[], drained: Drained): AsyncGenerator<Uint8Array> {
-  for (const s of earlier) yield* part(scratch, s, 0, s.outputBytes)
+  for (const s of earlier) yield* read(scratch, outputOf(s))
   yield* drained.outputs
-  for (const s of earlier) yield* part(scratch, s, s.outputBytes, s.errorBytes)
+  for (const s of earlier) yield* read(scratch, errorsOf(s))
   yield* drained.errors
 }
 
-async function* part(scratch: Blobs, { place }: Segment, start: number, bytes: number): AsyncGenerator<Uint8Array> {
+async function* read(scratch: Blobs, { place, start, bytes }: Part): AsyncGenerator<Uint8Array> {
   if (bytes === 0) return
   if (typeof place === 'string') yield* scratch.read(place, { start, bytes })
   else yield place.subarray(start, start + bytes)
