@@ -80,6 +80,8 @@ export function makeTime(): SimTime {
     async run(over, until) {
       await turned()
       while (!over()) {
+        // NOTE: who is heard in that turn may call the next waiter off, or stand before it
+        if (heap[0]?.run && heap[0].when > now) await turned()
         const waiter = pop()
         if (!waiter || waiter.when > until) {
           if (waiter) push(waiter)
@@ -87,10 +89,7 @@ export function makeTime(): SimTime {
           return
         }
         if (!waiter.run) continue
-        if (waiter.when > now) {
-          await turned()
-          now = waiter.when
-        }
+        now = Math.max(now, waiter.when)
         waiter.run()
         await settled()
       }

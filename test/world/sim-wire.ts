@@ -41,6 +41,7 @@ export function makeTransport({ time, life, story, ledger, backends, firstByteMs
     })
 
     function send(sent: T, body: Buffer) {
+      if (!life.alive) return { abort() {} } // NOTE: it crashed in this very tick, and what it still does in it reaches nobody
       const [, key = '?', kind = '?'] = named.exec(body.toString('latin1')) ?? []
       const seen = ledger.line(key)
       leaving(key)
