@@ -4,6 +4,7 @@ import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { resolve } from 'node:path'
+import type { Guard } from './api/guard/guard.ts'
 import { makeApi } from './api/server.ts'
 import { renewCertificate } from './api/serving.ts'
 import { prepareProjects, type FirstStart } from './auth/first-start.ts'
@@ -50,8 +51,8 @@ async function subjectsOf({ issuers }: Settings, parts: SubjectParts): Promise<P
   return { subjectOf: makeSubjects(issuers, parts) }
 }
 
-/** API and worker in one process, listening when it resolves. */
-export async function startServe(settings: Settings, outside: Partial<Outside> = {}): Promise<App> {
+/** API and worker in one process, listening when it resolves. `guard`: who is let in, where it is not who has a key. */
+export async function startServe(settings: Settings, outside: Partial<Outside> = {}, guard?: Guard): Promise<App> {
   const tls = servingTls(settings)
   const engine = await openEngine(settings, outside)
   const { db, parts, dispatcher, events, metrics, hold, newUuid } = engine
@@ -60,39 +61,42 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
   const backends = () => workers?.backends() ?? dispatcher.backends()
   let made: FastifyInstance | null = null
   try {
-    const api = (made = await makeApi({
-      db,
-      files: parts.files,
-      scratch: parts.scratch,
-      openBucket: parts.openBucket,
-      clock,
-      events,
-      metrics: { ...metrics, page: () => metrics.page(workers?.metrics()) },
-      randomBytes,
-      newUuid,
-      createTogether: gather(db, createBatches, createsAtOnce),
-      version,
-      folder: resolve(settings.data),
-      limits: {
-        rates: ratesOf(settings),
-        auditMs: settings.auditKeep,
-        maxFileBytes: settings.maxFileBytes,
-        idleMs: settings.idleTimeout,
-        inlinesImages: inlinesImages(settings),
-        endpoints: offeredEndpoints(settings.backends.map((b) => b.endpoints)),
-        windows: settings.windows,
-        fileMs: settings.fileExpiry,
+    const api = (made = await makeApi(
+      {
+        db,
+        files: parts.files,
+        scratch: parts.scratch,
+        openBucket: parts.openBucket,
+        clock,
+        events,
+        metrics: { ...metrics, page: () => metrics.page(workers?.metrics()) },
+        randomBytes,
+        newUuid,
+        createTogether: gather(db, createBatches, createsAtOnce),
+        version,
+        folder: resolve(settings.data),
+        limits: {
+          rates: ratesOf(settings),
+          auditMs: settings.auditKeep,
+          maxFileBytes: settings.maxFileBytes,
+          idleMs: settings.idleTimeout,
+          inlinesImages: inlinesImages(settings),
+          endpoints: offeredEndpoints(settings.backends.map((b) => b.endpoints)),
+          windows: settings.windows,
+          fileMs: settings.fileExpiry,
+        },
+        prices: { currency: settings.currency.toLowerCase(), percent: settings.batchPercent, prices: settings.prices },
+        webhooks:
+          settings.signingKeys.length === 0 && settings.database !== ''
+            ? null
+            : { rules: fetchRules(settings), signingKeys: parts.webhooks.signingKeys },
+        dryRun: makeDryRun(parts),
+        readiness: () => readiness(db, backends(), settings),
+        ...(await subjectsOf(settings, { db, clock, newUuid, fetch })),
+        serving: { tls, maxConnections: settings.maxConnections, headerMs: settings.headerTime, proxies: settings.proxies },
       },
-      prices: { currency: settings.currency.toLowerCase(), percent: settings.batchPercent, prices: settings.prices },
-      webhooks:
-        settings.signingKeys.length === 0 && settings.database !== ''
-          ? null
-          : { rules: fetchRules(settings), signingKeys: parts.webhooks.signingKeys },
-      dryRun: makeDryRun(parts),
-      readiness: () => readiness(db, backends(), settings),
-      ...(await subjectsOf(settings, { db, clock, newUuid, fetch })),
-      serving: { tls, maxConnections: settings.maxConnections, headerMs: settings.headerTime, proxies: settings.proxies },
-    }))
+      guard,
+    ))
     metrics.gauge('nightshift_backend_in_flight', 'Calls that are open', ['backend'], () =>
       backends().map((b) => [{ backend: b.url }, b.inFlight] as const),
     )

@@ -1,27 +1,24 @@
-import { isUtf8 } from 'node:buffer'
 import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import multipart from '@fastify/multipart'
 import swagger from '@fastify/swagger'
 import { fastify, type FastifyInstance, type FastifyReply } from 'fastify'
-import { makeWhoCalls, type Caller } from '../auth/caller.ts'
-import { ApiError, badJson, errorBody, wrongMethod } from '../domain/errors.ts'
+import { ApiError, errorBody, wrongMethod } from '../domain/errors.ts'
 import { adminRoutes } from './admin/admin.ts'
-import { guardRoutes } from './guard/allowed.ts'
 import { auditListRoutes } from './admin/audit-list.ts'
-import { auditRoutes, makeAuditor } from './guard/audit.ts'
 import { batchRoutes } from './batches/batches.ts'
+import { readingOptions, speakJson } from './envelope.ts'
 import { failureOf } from './failures.ts'
 import { fileRoutes } from './files/files.ts'
+import { makeGuard, type Guard } from './guard/guard.ts'
 import { knowQuotas } from './admin/known-quotas.ts'
 import { modelRoutes } from './models.ts'
 import { operationRoutes } from './operations.ts'
-import { described, securitySchemes, shownSchema } from './openapi.ts'
+import { securitySchemes, shownSchema } from './openapi.ts'
 import type { ApiParts } from './parts.ts'
 import { quotaRoutes } from './admin/quotas.ts'
 import { resultRoutes } from './batches/results.ts'
 import { retryRoutes } from './batches/retry.ts'
-import { makeThrottle } from './guard/rates.ts'
 import { refuseUnknown } from './routes.ts'
 import { endStalledUpload } from './stalls.ts'
 import { limitConnections, safeHeaders, serverOptions } from './serving.ts'
@@ -29,8 +26,6 @@ import { usageBucketRoutes } from './usage/usage-buckets.ts'
 import { usageRoutes } from './usage/usage.ts'
 import { webhookRoutes } from './webhooks/webhooks.ts'
 
-const bodyBytes = 1024 * 1024
-const byteOrderMark = Buffer.from('\uFEFF')
 /** What ends a connection before there is a request. */
 const unread: Readonly<Record<string, readonly [number, string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout'],
@@ -38,29 +33,19 @@ const unread: Readonly<Record<string, readonly [number, string]>> = {
 }
 
 /** The HTTP API: the same handlers under `/v1` and `/{project_id}/v1` (D1); every answer has its request id, every error its envelope. */
-export async function makeApi(given: Omit<ApiParts, 'quotas'>): Promise<FastifyInstance> {
+export async function makeApi(given: Omit<ApiParts, 'quotas'>, guard: Guard = makeGuard(given)): Promise<FastifyInstance> {
   const parts: ApiParts = { ...given, quotas: knowQuotas(given) }
   const { clock, events, randomBytes } = parts
   const newId = () => `req_${Buffer.from(randomBytes(16)).toString('hex')}`
   const safe = safeHeaders(parts.serving)
   const app: FastifyInstance = fastify({
     logger: false,
-    bodyLimit: bodyBytes,
     requestTimeout: 0, // NOTE: a big upload takes its time; what ends it is standing still (stalls.ts)
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 8192, ignoreTrailingSlash: true },
     genReqId: newId,
     trustProxy: [...parts.serving.proxies],
-    ajv: {
-      customOptions: {
-        coerceTypes: false,
-        removeAdditional: false,
-        useDefaults: false,
-        allErrors: false,
-        verbose: true,
-        keywords: [described],
-      },
-    },
+    ...readingOptions,
     ...serverOptions(parts.serving),
     frameworkErrors(error, request, reply) {
       const plain = reply as unknown as FastifyReply // NOTE: typed for a route, and there is none yet
@@ -96,20 +81,7 @@ export async function makeApi(given: Omit<ApiParts, 'quotas'>): Promise<FastifyI
     const headers = { ...safe, 'content-type': 'application/json', 'x-request-id': newId() }
     response.writeHead(417, headers).end(body)
   })
-  app.decorateRequest('made', null)
-  app.decorateRequest('caller', null as unknown as Caller)
-  app.setSerializerCompiler(() => (data) => JSON.stringify(data))
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
-    const takesNone = request.method === 'DELETE' || /\/(cancel|files)$/.test(request.routeOptions.url ?? '')
-    if (body.length === 0 || takesNone) return done(null, undefined)
-    try {
-      if (!isUtf8(body)) throw badJson()
-      done(null, JSON.parse(body.toString('utf8', body.subarray(0, 3).equals(byteOrderMark) ? 3 : 0)))
-    } catch {
-      done(badJson(), undefined)
-    }
-  })
+  speakJson(app, (requestId, error) => events.requestBroke(requestId, error))
   await app.register(multipart)
   await app.register(swagger, {
     openapi: {
@@ -134,24 +106,11 @@ export async function makeApi(given: Omit<ApiParts, 'quotas'>): Promise<FastifyI
       id: request.id,
     })
   })
-  app.setErrorHandler((error, request, reply) => {
-    const { answer, ours } = failureOf(error)
-    if (ours) events.requestBroke(request.id, error)
-    return reply
-      .code(answer.status)
-      .headers({ ...answer.headers })
-      .send(errorBody(answer))
-  })
-  const { db, subjectOf } = parts
-  const whoCalls = makeWhoCalls({ db, clock, ...(subjectOf && { subjectOf }) })
-  const auditor = parts.limits.auditMs > 0 ? makeAuditor(parts) : null
-  if (auditor) app.addHook('onClose', () => auditor.end())
-  const throttle = makeThrottle(parts, parts.limits.rates)
+  app.addHook('onClose', () => guard.end())
   for (const prefix of ['/v1', '/:project_id/v1'])
     await app.register(
       async (routes) => {
-        if (auditor) auditRoutes(routes, auditor)
-        guardRoutes(routes, whoCalls, throttle)
+        guard.stand(routes)
         batchRoutes(routes, parts)
         resultRoutes(routes, parts)
         retryRoutes(routes, parts)

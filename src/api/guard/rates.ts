@@ -82,10 +82,11 @@ export function makeThrottle({ db, clock }: { db: Db; clock: Clock }, all: RateL
       const limit = limitOf(kind, caller.limits, all)
       if (limit === null) continue
       const { taken, ahead } = await take(caller, kind, limit)
-      void reply
-        .header(`x-ratelimit-limit-${kind}`, String(limit))
-        .header(`x-ratelimit-remaining-${kind}`, String(taken ? remaining(kind, limit, ahead) : 0))
-        .header(`x-ratelimit-reset-${kind}`, shownTime(Math.max(0, ahead / 1000)))
+      void reply.headers({
+        [`x-ratelimit-limit-${kind}`]: String(limit),
+        [`x-ratelimit-remaining-${kind}`]: String(taken ? remaining(kind, limit, ahead) : 0),
+        [`x-ratelimit-reset-${kind}`]: shownTime(Math.max(0, ahead / 1000)),
+      })
       if (!taken) throw tooOften(kind, limit, Math.max(1, (ahead + stepOf(kind, limit) - periodOf(kind)) / 1000))
     }
   }
