@@ -7,7 +7,7 @@ import { systemClock as clock } from '../../kit/clock.ts'
 import type { Db } from '../../store/db.ts'
 import { makeThrottle } from './rates.ts'
 
-const reply = { header: () => reply } as unknown as FastifyReply
+const reply = { headers: () => reply } as unknown as FastifyReply
 
 describe.each(Object.entries(databases))('%s', (_, openDb) => {
   test.each([
