@@ -10,7 +10,7 @@ import { renewCertificate } from './api/serving.ts'
 import { prepareProjects, type FirstStart } from './auth/first-start.ts'
 import type { ApiParts } from './api/parts.ts'
 import type { SubjectParts } from './auth/subjects.ts'
-import { servingTls, type Settings } from './config.ts'
+import { priceList, servingTls, type Settings } from './config.ts'
 import { checkBackend, type CheckedBackend } from './dispatch/check.ts'
 import { askModels, type Told } from './dispatch/discovery.ts'
 import type { BackendStatus } from './dispatch/feed.ts'
@@ -85,7 +85,7 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
           windows: settings.windows,
           fileMs: settings.fileExpiry,
         },
-        prices: { currency: settings.currency.toLowerCase(), percent: settings.batchPercent, prices: settings.prices },
+        prices: priceList(settings),
         webhooks:
           settings.signingKeys.length === 0 && settings.database !== ''
             ? null

@@ -9,6 +9,7 @@ import { noFile, readSettingsFile, type Env, type FileSettings } from './config/
 import { flagOf, options, variableOf, type Option, type OptionName, type Values } from './config/options.ts'
 import { parseIssuers } from './config/issuers.ts'
 import { parsePriceEntry } from './config/prices.ts'
+export { priceList } from './config/prices.ts'
 export { servingTls } from './config/serving.ts'
 import type { S3Access } from './domain/grant.ts'
 import type { Issuer } from './domain/issuer.ts'

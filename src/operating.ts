@@ -1,11 +1,14 @@
 /** The composition root of what an operator does on the server's machine, beside a server that runs: the database and the places of bytes, and no server. */
+import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
+import type { LocalApi } from './api/admin/local.ts'
 import { checkBucket, type Checked } from './blobs/check.ts'
 import { describePlace, openBlobs, placesIn } from './blobs/open.ts'
 import { blobsRoot } from './config/blobs.ts'
-import type { Settings } from './config.ts'
+import { priceList, type Settings } from './config.ts'
 import { grantsOf } from './domain/address.ts'
 import type { Grant } from './domain/grant.ts'
+import { makeUuids } from './domain/ids.ts'
 import { hasSecretOf } from './domain/webhook.ts'
 import { systemClock } from './kit/clock.ts'
 import { keyRotatedAt } from './kit/signing-key.ts'
@@ -53,21 +56,25 @@ export async function tryFiles(db: Db, settings: Settings): Promise<{ readonly p
   }
 }
 
+/** Which project may use which bucket. */
+export const allGrants = (db: Db) => listGrants(db, null)
+
 /** The models of batches that run, and of how many. */
 export const runningModels = (db: Db) => listRunningModels(db)
 
-export {
-  addKey,
-  addProject,
-  changeProject,
-  eraseProject,
-  noteCommand,
-  showAudit,
-  showBuckets,
-  showErasures,
-  showKeys,
-  showProjects,
-  withdrawKey,
-} from './auth/operate.ts'
-export { systemClock } from './kit/clock.ts'
+/** The API of operators on a database that is open, for a command. `by`: who, on this machine. */
+export async function openOffice(db: Db, settings: Settings, by: string): Promise<LocalApi> {
+  const { openLocalApi } = await import('./api/admin/local.ts') // NOTE: late: no other command needs it
+  const parts = {
+    db,
+    folder: resolve(settings.data),
+    clock: systemClock,
+    newUuid: makeUuids(() => systemClock.now(), randomBytes),
+    randomBytes,
+    prices: priceList(settings),
+    auditMs: settings.auditKeep,
+  }
+  return openLocalApi(parts, by)
+}
+
 export { retireSigningKey, rotateSigningKey } from './kit/signing-key.ts'

@@ -21,7 +21,7 @@ const may: Record<string, readonly string[]> = {
   'workers.ts': ['engine.ts', 'domain', 'kit', 'store', 'dispatch', 'config.ts'],
   'worker-process.ts': ['engine.ts', 'workers.ts'],
   'app.ts': ['engine.ts', 'workers.ts', 'domain', 'kit', 'store', 'dispatch', 'auth', 'api', 'config.ts'],
-  'operating.ts': ['domain', 'kit', 'store', 'blobs', 'auth', 'worker', 'config.ts', 'config'],
+  'operating.ts': ['domain', 'kit', 'store', 'blobs', 'api', 'worker', 'config.ts', 'config'],
   'run-file.ts': ['engine.ts', 'auth', 'config.ts', 'domain', 'store'],
   cli: ['operating.ts', 'run-file.ts', 'client.ts', 'config.ts', 'config', 'app.ts', 'domain', 'kit'],
 }

@@ -25,7 +25,8 @@ export const readingOptions = {
 
 /** `broke`: told of what is our trouble, of which the answer says nothing. */
 export function speakJson(app: FastifyInstance, broke: (requestId: string, error: unknown) => void): void {
-  app.decorateRequest('made', null)
+  app.decorateRequest('target', null)
+  app.decorateRequest('doneIn', null)
   app.decorateRequest('caller', null as unknown as Caller)
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
   app.removeAllContentTypeParsers()

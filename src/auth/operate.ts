@@ -1,4 +1,4 @@
-/** What operators and administrators of projects do: the same functions behind the API and behind the commands on the server's machine. */
+/** What operators and administrators of projects do. */
 import type { Caller } from './caller.ts'
 import { makeProject } from './first-start.ts'
 import { createKey } from './keys.ts'
@@ -21,7 +21,7 @@ import type { RateLimits } from '../domain/rate.ts'
 import type { AuditEntry } from '../domain/audit.ts'
 import { grantable, usualSet } from '../domain/rights.ts'
 import type { Clock } from '../kit/clock.ts'
-import { insertAudit, listAudit } from '../store/audit.ts'
+import { listAudit } from '../store/audit.ts'
 import { listGrants } from '../store/buckets.ts'
 import type { Db } from '../store/db.ts'
 import { beginErasure, findErasure, listErasures, operatorsOnlyOf, stillThere } from '../store/erasures.ts'
@@ -223,13 +223,5 @@ export async function withdrawKey({ db, clock }: OperateParts, scope: Scope, id:
   if (!(await revokeKey(db, id, clock.now()))) throw noSuchKey(id)
   return key
 }
-
-/** Writes down what a command did that needed no key: who can open the database may do everything. `by`: who, on this machine. */
-export const noteCommand = (
-  { db, clock, newUuid }: OperateParts,
-  by: string,
-  done: Pick<AuditEntry, 'operation' | 'projectId' | 'target'>,
-): Promise<void> =>
-  insertAudit(db, [{ ...done, id: newUuid(), at: clock.now(), keyId: null, address: `local (${by})`, status: 200 }])
 
 export const showBuckets = ({ db }: Pick<OperateParts, 'db'>, scope: Scope) => listGrants(db, scope)

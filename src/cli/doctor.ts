@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { access, constants, stat, statfs } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { askBackends, askIssuers } from '../app.ts'
-import { checkGrants, oldSecrets, openStore, runningModels, showBuckets, troubles, tryFiles, type Store } from '../operating.ts'
+import { checkGrants, oldSecrets, openStore, runningModels, allGrants, troubles, tryFiles, type Store } from '../operating.ts'
 import type { Settings } from '../config.ts'
 import { exit, type Exit } from './failure.ts'
 import type { Terminal } from './terminal.ts'
@@ -66,7 +66,7 @@ async function checkStore(settings: Settings, models: readonly string[] | null):
     const db = await openStore(settings)
     try {
       const buckets = await Promise.all(
-        (await showBuckets({ db }, null)).map(async ({ bucket, place }): Promise<Finding> => {
+        (await allGrants(db)).map(async ({ bucket, place }): Promise<Finding> => {
           if (place.kind !== 'folder') return checkS3(db, bucket, place.endpoint)
           const seen = await stat(place.folder).catch(() => null)
           const writable = await access(place.folder, constants.W_OK).then(

@@ -29,7 +29,7 @@ import { rateLimits } from '../domain/rate.ts'
 import { quotaKinds } from '../domain/quota.ts'
 import { grantable, usualSet } from '../domain/rights.ts'
 import { eventTypes } from '../domain/webhook.ts'
-import { clientOf, type ServerFlags } from './server.ts'
+import { clientOf, serverOf, type ServerFlags } from './server.ts'
 import { coloured, describeBatch, openTerminal, table, when, type Terminal } from './terminal.ts'
 import { usage, usageFormats } from './usage.ts'
 import { watch } from './watch.ts'
@@ -281,10 +281,12 @@ sub(buckets, 'check <bucket>', 'try a grant: look, write, publish, read, delete'
 )
 const quotas = group('quotas', 'what projects may have at most')
 const ofQuotas = (spec: string, about: string) =>
-  ofServer(quotas.command(spec).description(about).option('--json', 'one JSON document')).option(
-    '--project <name>',
-    'by id or name; default: that of the key',
-  )
+  ofOffice(sub(quotas, spec, about)).option('--project <name>', 'by id or name; default: "default", or that of the key')
+/** Of the server that the environment names too: a project may see its own with any key. */
+const quotaOffice = <T>(flags: Flags, work: (office: Office) => Promise<T>): Promise<T> => {
+  const isNamed = [flags.url, flags.key, flags.data, flags.database].some((flag) => flag !== undefined)
+  return office({ ...flags, ...(!isNamed && serverOf(env)) }, work)
+}
 const quotaName = (f: Flags, kind: string) => ({
   kind,
   ...(typeof f.project === 'string' ? { project: f.project } : {}),
@@ -295,13 +297,19 @@ function amountIn(text: string): number {
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(amount)) throw new Failure(`'${text}' is not a whole number.`, exit.usage)
   return amount
 }
-ofQuotas('list', 'with what is used of each').action(act((t, f) => listQuotas(t, client(f), f.project as string | undefined)))
-ofQuotas('set <kind> <amount>', `one of ${Object.keys(quotaKinds).join(', ')} (with the key of an operator)`)
+ofQuotas('list', 'with what is used of each').action(
+  act((t, f) => quotaOffice(f, (at) => listQuotas(t, at, f.project as string | undefined))),
+)
+ofQuotas('set <kind> <amount>', `one of ${Object.keys(quotaKinds).join(', ')}`)
   .option('--model <name>', 'of enqueued_tokens: only of this model')
-  .action(act((t, f, [kind = '', text = '']) => setQuota(t, client(f), { ...quotaName(f, kind), amount: amountIn(text) })))
-ofQuotas('delete <kind>', 'as much as it likes (with the key of an operator)')
+  .action(
+    act((t, f, [kind = '', text = '']) =>
+      quotaOffice(f, (at) => setQuota(t, at, { ...quotaName(f, kind), amount: amountIn(text) })),
+    ),
+  )
+ofQuotas('delete <kind>', 'as much as it likes')
   .option('--model <name>', 'of enqueued_tokens: that of this model')
-  .action(act((t, f, [kind = '']) => deleteQuota(t, client(f), quotaName(f, kind))))
+  .action(act((t, f, [kind = '']) => quotaOffice(f, (at) => deleteQuota(t, at, quotaName(f, kind)))))
 const webhooks = group('webhooks', 'who is told of the ends of batches')
 const ofWebhooks = (spec: string, about: string) =>
   ofServer(webhooks.command(spec).description(about).option('--json', 'one JSON document'))

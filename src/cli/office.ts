@@ -15,6 +15,9 @@ export type Office = Pick<
   | 'revokeKey'
   | 'buckets'
   | 'audit'
+  | 'quotas'
+  | 'setQuota'
+  | 'deleteQuota'
 >
 
 export interface OfficeFlags {
@@ -31,6 +34,6 @@ export async function inOffice<T>(
 ): Promise<T> {
   if (url !== undefined && key !== undefined) return work(openClient({ url, key }))
   if (url !== undefined || key !== undefined) throw new Failure('--url and --key go together: give both, or neither.', exit.usage)
-  const { inStore, localOffice } = await import('./local-office.ts') // NOTE: late: it loads the database, which a call of a server does not need
-  return inStore(settings, (db) => work(localOffice(db, settings)), mayMake)
+  const { inLocalOffice } = await import('./local-office.ts') // NOTE: late: it loads the database, which a call of a server does not need
+  return inLocalOffice(settings, work, mayMake)
 }

@@ -17,18 +17,19 @@ export function findServer({ url, key, data }: ServerFlags, env: Env): { url: st
       throw new Failure('--url and --key go together: give both, or neither.', exit.usage)
     return checked({ url, key, source: '--url' })
   }
+  if (data !== undefined) return fromFolder(data)
+  return serverOf(env) ?? fromFolder(env.NIGHTSHIFT_DATA ?? './nightshift-data')
+}
+
+/** The server that the environment names; null: none. */
+export function serverOf(env: Env): { url: string; key: string; source: string } | null {
   const pair = (urlName: string, keyName: string) => {
     const [found, secret] = [env[urlName], env[keyName]]
     if (!found) return null
     if (!secret) throw new Failure(`${urlName} is set, but ${keyName} is not: set both.`, exit.usage)
     return checked({ url: found, key: secret, source: urlName })
   }
-  if (data !== undefined) return fromFolder(data)
-  return (
-    pair('NIGHTSHIFT_URL', 'NIGHTSHIFT_API_KEY') ??
-    pair('OPENAI_BASE_URL', 'OPENAI_API_KEY') ??
-    fromFolder(env.NIGHTSHIFT_DATA ?? './nightshift-data')
-  )
+  return pair('NIGHTSHIFT_URL', 'NIGHTSHIFT_API_KEY') ?? pair('OPENAI_BASE_URL', 'OPENAI_API_KEY')
 }
 
 function checked<T extends { url: string; source: string }>(server: T): T {

@@ -1,9 +1,20 @@
 import { dayOf, parseDate } from '../domain/day.ts'
-import { parsePrice, type Price } from '../domain/price.ts'
+import { parsePrice, type Price, type PriceList } from '../domain/price.ts'
 import { SettingsError } from './error.ts'
 import { onlyKnown } from './known.ts'
+import type { Values } from './options.ts'
 
 const priceKeys = ['model', 'from', 'input', 'cached', 'output', 'minute']
+
+export const priceList = ({
+  currency,
+  batchPercent,
+  prices,
+}: Pick<Values, 'currency' | 'batchPercent'> & { readonly prices: readonly Price[] }): PriceList => ({
+  currency: currency.toLowerCase(),
+  percent: batchPercent,
+  prices,
+})
 
 /** One row of the price list. What is not said costs nothing, but for `cached`, which then costs what `input` does. */
 export function parsePriceEntry(entry: Record<string, unknown>, where: string): Price {

@@ -73,6 +73,27 @@ test.concurrent('what commands change on the database of a machine is written do
   expect(JSON.stringify(entries)).not.toContain(made.key)
 })
 
+test.concurrent('what a project may have is bounded on the database of a machine, without a server or a key', async () => {
+  await using opened = await open()
+  const { night, json } = opened
+  const team = await json<{ id: string }>('projects', 'create', 'team')
+  await json('quotas', 'set', 'open_batches', '5', '--project', 'team')
+  await json('quotas', 'set', 'enqueued_tokens', '1000', '--model', 'm', '--project', 'team')
+  const list = async () => (await json<{ kind: string; model: string | null; amount: number; used: number }[]>('quotas', 'list', '--project', team.id)).map(({ kind, model, amount, used }) => `${kind} ${model} ${amount} ${used}`) // prettier-ignore
+  expect(new Set(await list())).toEqual(new Set(['enqueued_tokens m 1000 0', 'open_batches null 5 0']))
+  expect((await night('quotas', 'delete', 'open_batches', '--project', 'team')).out).toContain('not bounded any more')
+  expect(await list()).toHaveLength(1)
+  expectFailure(await night('quotas', 'delete', 'open_batches', '--project', 'team'), 1, "has no quota 'open_batches'")
+  expectFailure(await night('quotas', 'set', 'lines', '5'), 1, "Supported values are: 'open_batches'")
+  expectFailure(await night('quotas', 'list', '--project', 'none'), 1, "There is no project 'none'")
+  expect((await json<{ operation: string }[]>('audit', '--project', 'team')).map(({ operation }) => operation)).toEqual([
+    'admin.quotas.delete',
+    'admin.quotas.set',
+    'admin.quotas.set',
+    'admin.projects.create',
+  ])
+})
+
 test.concurrent('a key is alone on standard output, so that a script can take it', async () => {
   await using opened = await open()
   const { night, json } = opened

@@ -78,6 +78,15 @@ test.skipIf(isRemote)('262: an administrator sees what was done in their project
   )
   const all = await entriesOf(operator, '?limit=1000')
   expect(all.data.filter(({ status }) => status === 401)).toHaveLength(100)
+  const given = (await post(operator, '/v1/admin/keys', { name: 'k', access: [{ project: other.projectId }] })).json as {
+    id: string
+  }
+  const inTheirs = await poll(
+    () => entriesOf(operator, `?project=${other.projectId}`),
+    ({ data }) => data.some(({ target }) => target === given.id),
+    'what an operator does in a project stands there',
+  )
+  expect(inTheirs.data.map(({ target }) => target)).toContain(theirs.id)
   const mine = (await entriesOf(administrator)).data
   expect(mine.map(({ target }) => target)).toContain(ours.id)
   expect(mine.map(({ target }) => target)).not.toContain(theirs.id)

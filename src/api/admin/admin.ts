@@ -37,7 +37,7 @@ import {
   type ProjectChange,
 } from './admin-schemas.ts'
 import { does } from '../guard/allowed.ts'
-import type { ApiParts } from '../parts.ts'
+import type { ApiLimits } from '../parts.ts'
 import { idParams } from '../schemas.ts'
 
 const milliseconds = (seconds: number | null | undefined): number | null =>
@@ -53,7 +53,7 @@ function checkLimits(given: RateLimits, all: RateLimits): void {
 }
 
 /** Projects, keys and grants: our addition (spec: "Projects and keys"). */
-export function adminRoutes(app: FastifyInstance, parts: OperateParts & Pick<ApiParts, 'limits'>): void {
+export function adminRoutes(app: FastifyInstance, parts: OperateParts & { readonly limits: Pick<ApiLimits, 'rates'> }): void {
   app.get(
     '/admin/projects',
     { config: does('admin.projects.list'), schema: { summary: 'List projects', response: { 200: projectList } } },
@@ -66,7 +66,11 @@ export function adminRoutes(app: FastifyInstance, parts: OperateParts & Pick<Api
       config: does('admin.projects.create'),
       schema: { summary: 'Create a project, with a bucket folder of its own', body: projectBody, response: { 200: project } },
     },
-    async ({ body }) => projectWire(await addProject(parts, body.name)),
+    async (request) => {
+      const made = await addProject(parts, request.body.name)
+      request.doneIn = made.id
+      return projectWire(made)
+    },
   )
 
   app.get<{ Params: { id: string } }>(
@@ -89,7 +93,11 @@ export function adminRoutes(app: FastifyInstance, parts: OperateParts & Pick<Api
         response: { 200: project },
       },
     },
-    async ({ caller, params, body }) => projectWire(await changeProject(parts, scopeOf(caller), params.id, body)),
+    async (request) => {
+      const changed = await changeProject(parts, scopeOf(request.caller), request.params.id, request.body)
+      request.doneIn = request.target = changed.id // NOTE: it may have been asked for by its name
+      return projectWire(changed)
+    },
   )
 
   app.delete<{ Params: { id: string } }>(
@@ -102,8 +110,9 @@ export function adminRoutes(app: FastifyInstance, parts: OperateParts & Pick<Api
         response: { 200: erasure },
       },
     },
-    async ({ caller, params }) => {
-      const { erasure: begun, there } = await eraseProject(parts, scopeOf(caller), params.id)
+    async (request) => {
+      const { erasure: begun, there } = await eraseProject(parts, scopeOf(request.caller), request.params.id)
+      request.doneIn = request.target = begun.projectId
       return erasureWire(begun, there)
     },
   )
@@ -136,7 +145,8 @@ export function adminRoutes(app: FastifyInstance, parts: OperateParts & Pick<Api
         response: { 200: madeKey },
       },
     },
-    async ({ caller, body }) => {
+    async (request) => {
+      const { caller, body } = request
       if (scopeOf(caller) !== null) checkLimits(body.limits ?? {}, parts.limits.rates)
       const { key, secret } = await addKey(parts, scopeOf(caller), {
         name: body.name,
@@ -145,6 +155,7 @@ export function adminRoutes(app: FastifyInstance, parts: OperateParts & Pick<Api
         expiresAt: milliseconds(body.expires_at),
         limits: body.limits ?? {},
       })
+      request.doneIn = key.projectId
       return { ...keyWire(key), key: secret }
     },
   )
@@ -155,9 +166,10 @@ export function adminRoutes(app: FastifyInstance, parts: OperateParts & Pick<Api
       config: does('admin.keys.revoke'),
       schema: { summary: 'Revoke a key, for good', params: idParams, response: { 200: revokedKey } },
     },
-    async ({ caller, params }) => {
-      await withdrawKey(parts, scopeOf(caller), params.id)
-      return { id: params.id, object: 'key', revoked: true }
+    async (request) => {
+      const { id } = request.params
+      request.doneIn = (await withdrawKey(parts, scopeOf(request.caller), id)).projectId
+      return { id, object: 'key', revoked: true }
     },
   )
 

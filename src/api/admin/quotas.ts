@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from '@sinclair/typebox'
 import type { Caller } from '../../auth/caller.ts'
-import { scopeOf, showProject } from '../../auth/operate.ts'
+import { scopeOf, showProject, type OperateParts } from '../../auth/operate.ts'
 import { invalid, noSuchQuota } from '../../domain/errors.ts'
 import type { ProjectId } from '../../domain/ids.ts'
 import { quotaKinds, type Quota, type QuotaKind } from '../../domain/quota.ts'
@@ -39,10 +39,10 @@ const quotaList = Type.Object({
 const projectQuery = Type.Object({ project })
 const putBody = Type.Object({ project, kind, model: Type.Optional(Type.Union([modelName, Type.Null()])), amount })
 const nameQuery = Type.Object({ project, kind, model: Type.Optional(modelName) })
-const deleted = Type.Object({ object: Type.Literal('quota'), deleted: Type.Boolean() })
+const deleted = Type.Object({ object: Type.Literal('quota'), kind: Type.String(), deleted: Type.Boolean() })
 
 /** What projects may have at most, and what they have of it: our addition (spec: "Quotas"). */
-export function quotaRoutes(app: FastifyInstance, parts: ApiParts): void {
+export function quotaRoutes(app: FastifyInstance, parts: OperateParts & Pick<ApiParts, 'prices'>): void {
   const { db } = parts
 
   const projectOf = async (caller: Caller, named: string | undefined): Promise<ProjectId> =>
@@ -90,9 +90,11 @@ export function quotaRoutes(app: FastifyInstance, parts: ApiParts): void {
       config: does('admin.quotas.set'),
       schema: { summary: 'Set what a project may have at most', body: putBody, response: { 200: quota } },
     },
-    async ({ caller, body }) => {
+    async (request) => {
+      const { caller, body } = request
       const set = { ...(await nameOf(caller, body)), amount: body.amount }
       await putQuota(db, set)
+      request.doneIn = set.projectId
       return quotaWire(set)
     },
   )
@@ -103,9 +105,11 @@ export function quotaRoutes(app: FastifyInstance, parts: ApiParts): void {
       config: does('admin.quotas.delete'),
       schema: { summary: 'Let a project have as much as it likes', querystring: nameQuery, response: { 200: deleted } },
     },
-    async ({ caller, query }) => {
-      if (!(await deleteQuota(db, await nameOf(caller, query)))) throw noSuchQuota(query.kind)
-      return { object: 'quota', deleted: true }
+    async (request) => {
+      const name = await nameOf(request.caller, request.query)
+      if (!(await deleteQuota(db, name))) throw noSuchQuota(name.kind)
+      request.doneIn = name.projectId
+      return { object: 'quota', kind: name.kind, deleted: true }
     },
   )
 }

@@ -1,6 +1,7 @@
 /** Writes down who does what: a line of the log at once, a row with those of the next moment. */
 import type { FastifyInstance } from 'fastify'
 import { isAudited, type AuditEntry } from '../../domain/audit.ts'
+import type { ProjectId } from '../../domain/ids.ts'
 import type { Events } from '../../events.ts'
 import type { Clock } from '../../kit/clock.ts'
 import type { Db } from '../../store/db.ts'
@@ -15,8 +16,10 @@ const strangersAMinute = 100
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The id of what this made. */
-    made: string | null
+    /** The id of what was made, changed or asked for. */
+    target: string | null
+    /** The project in which it was done, where that is not the one that was called for. */
+    doneIn: ProjectId | null
   }
 }
 
@@ -76,6 +79,8 @@ export function makeAuditor({ db, clock, events, newUuid }: AuditParts): Auditor
   }
 }
 
+const idOf = (params: unknown): string | null => (params as { readonly id?: string }).id ?? null
+
 const idIn = (payload: unknown): string | null => {
   const { id, kind } = (payload ?? {}) as { readonly id?: unknown; readonly kind?: unknown }
   return typeof id === 'string' ? id : typeof kind === 'string' ? kind : null
@@ -85,16 +90,15 @@ const idIn = (payload: unknown): string | null => {
 export function auditRoutes(routes: FastifyInstance, auditor: Auditor): void {
   // NOTE: with `done`, not async: they stand before and behind each request, and a promise for each costs more than what they do
   routes.addHook('preSerialization', (request, _, payload, done) => {
-    request.made = idIn(payload)
+    request.target ??= idOf(request.params) ?? idIn(payload)
     done(null, payload)
   })
-  routes.addHook('onResponse', ({ routeOptions, caller, params, ip, made }, { statusCode: status }, done) => {
+  routes.addHook('onResponse', ({ routeOptions, caller, params, ip, target, doneIn }, { statusCode: status }, done) => {
     done()
     const { operation } = routeOptions.config
     if (!operation || !isAudited(operation, status)) return
-    const { id } = params as { readonly id?: string }
     const who = (caller as typeof caller | null) ?? { projectId: null, keyId: null }
     const { projectId, keyId } = who
-    auditor.note({ projectId, keyId, operation, target: id ?? made, address: ip, status })
+    auditor.note({ projectId: doneIn ?? projectId, keyId, operation, target: target ?? idOf(params), address: ip, status })
   })
 }
