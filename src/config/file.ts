@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, resolve } from 'node:path'
-import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
+import type * as Yaml from 'yaml'
 import { SettingsError } from './error.ts'
 import { options } from './options.ts'
 import { secretKeys } from './s3.ts'
@@ -25,6 +26,7 @@ const paths = new Map<string, string>(Object.entries(options).map(([name, o]) =>
 const sections = new Set([...paths.keys()].filter((p) => p.includes('.')).map((p) => p.split('.')[0] ?? ''))
 
 export function readSettingsFile(path: string, text: string, env: Env): FileSettings {
+  const { isMap, isScalar, LineCounter, parseDocument } = createRequire(import.meta.url)('yaml') as typeof Yaml // NOTE: late: who has no settings file need not wait for it
   const counter = new LineCounter()
   const document = parseDocument(quoted(text), { lineCounter: counter })
   const lineOf = (offset: number | undefined) => counter.linePos(offset ?? 0).line

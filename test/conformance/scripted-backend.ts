@@ -92,6 +92,7 @@ export async function startScriptedBackend({ port = 0 }: { port?: number } = {})
     }
     const mark = url.searchParams.get('mark') ?? ''
     const found = [...seen].filter(([prompt]) => prompt.includes(mark))
+    if (url.pathname === '/control/count') return send(response, 200, String(found.length))
     send(response, 200, JSON.stringify({ open: state.open, prompts: Object.fromEntries(found) }))
   }
 
@@ -146,6 +147,8 @@ export interface Sightings {
 /** The other end of `/control/...`. */
 export interface BackendControl {
   seen(mark: string): Promise<Sightings>
+  /** How many prompts: to be asked often, where `seen` says more than is wanted. */
+  count(mark: string): Promise<number>
   release(gate: string): Promise<void>
 }
 
@@ -159,6 +162,9 @@ export const controlOf = (url: string): BackendControl => ({
       aborted: all.reduce((sum, [, { aborted }]) => sum + aborted, 0),
       at: new Map(all.map(([prompt, { at }]) => [prompt, at])),
     }
+  },
+  async count(mark) {
+    return Number(await (await fetch(`${url}/control/count?mark=${encodeURIComponent(mark)}`)).text())
   },
   async release(gate) {
     await fetch(`${url}/control/release?gate=${encodeURIComponent(gate)}`, { method: 'POST' })

@@ -178,8 +178,8 @@ async function reach(
   const looking = (async () => {
     while (!over) {
       for (const one of running) await look(server, one)
-      const sightings = await Promise.all(running.map(({ lines }) => control.seen(lines.mark)))
-      sent = running.every(({ lines }, i) => sightings[i]?.at.size === lines.customIds.length)
+      const counts = await Promise.all(running.map(({ lines }) => control.count(lines.mark)))
+      sent = running.every(({ lines }, i) => counts[i] === lines.customIds.length)
       if (running.every(({ seen }) => terminal.includes(seen.status))) {
         await pause(5) // NOTE: the last chance of 'right after the end'
         over = true

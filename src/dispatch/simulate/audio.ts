@@ -1,5 +1,3 @@
-import { audioSeconds } from '../audio/duration.ts'
-
 /** A form as the body of a request: its fields, how long its file plays and how many bytes that has. null: it is no form with a file. */
 export async function bodyOfForm(bytes: Buffer, contentType: string): Promise<Record<string, unknown> | null> {
   const form = await new Response(new Uint8Array(bytes), { headers: { 'content-type': contentType } })
@@ -8,6 +6,7 @@ export async function bodyOfForm(bytes: Buffer, contentType: string): Promise<Re
   const file = form?.get('file')
   if (!form || typeof file !== 'object' || file === null) return null
   const fields = [...form].filter(([, value]) => typeof value === 'string')
+  const { audioSeconds } = await import('../audio/duration.ts') // NOTE: late: who sends no audio need not wait for the parsers
   const seconds = await audioSeconds(chunksOf(Buffer.from(await file.arrayBuffer())), file.size)
   return { ...Object.fromEntries(fields), file: file.size, seconds: seconds ?? 0 }
 }
