@@ -20,7 +20,7 @@ import { quotaRoutes } from './admin/quotas.ts'
 import { resultRoutes } from './batches/results.ts'
 import { retryRoutes } from './batches/retry.ts'
 import { refuseUnknown } from './routes.ts'
-import { endStalledUpload } from './stalls.ts'
+import { endLateBody, endStalledUpload, endUnheard } from './stalls.ts'
 import { limitConnections, safeHeaders, serverOptions } from './serving.ts'
 import { usageBucketRoutes } from './usage/usage-buckets.ts'
 import { usageRoutes } from './usage/usage.ts'
@@ -94,10 +94,14 @@ export async function makeApi(given: Omit<ApiParts, 'quotas'>, guard: Guard = ma
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers({ ...safe, 'x-request-id': request.id })
     const { 'content-length': length = '0', 'transfer-encoding': coding } = request.headers
-    if (length !== '0' || coding !== undefined) endStalledUpload(request.raw, clock, parts.limits.idleMs)
+    if (length === '0' && coding === undefined) return
+    const isUpload = request.routeOptions.config.operation === 'files.upload'
+    if (isUpload) endStalledUpload(request.raw, clock, parts.limits.idleMs)
+    else endLateBody(request.raw, parts.limits.idleMs)
   })
   refuseUnknown(app)
   app.addHook('onResponse', async (request, reply) => {
+    endUnheard(request.raw)
     events.requestEnded({
       method: request.method,
       route: request.routeOptions.url ?? 'none',

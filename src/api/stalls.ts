@@ -4,17 +4,19 @@ import type { Clock } from '../kit/clock.ts'
 /** What is watched of a connection: bytes so far, and whether it is the other side that is waited for. */
 interface Watched {
   bytes(): number
+  /** Fewer than that in the time are none. */
+  readonly least: number
   waits(): boolean
   end(): void
 }
 
-/** Ends a connection on which the other side has not moved a byte for so long. Time in which we are not ready for it (a disk that is slow) does not count. */
-function endStalled({ bytes, waits, end }: Watched, clock: Clock, idleMs: number): () => void {
+/** Ends a connection on which the other side has moved as good as nothing for so long. Time in which we are not ready for it (a disk that is slow) does not count. */
+function endStalled({ bytes, least, waits, end }: Watched, clock: Clock, idleMs: number): () => void {
   let seen = bytes()
   let since = clock.monotonic()
   const watch = setInterval(() => {
     const now = clock.monotonic()
-    if (bytes() !== seen || !waits()) {
+    if (bytes() - seen >= least || !waits()) {
       seen = bytes()
       since = now
     } else if (now - since >= idleMs) end()
@@ -25,11 +27,28 @@ function endStalled({ bytes, waits, end }: Watched, clock: Clock, idleMs: number
 /** Watches until the body has come. */
 export function endStalledUpload(raw: IncomingMessage, clock: Clock, idleMs: number): void {
   const ended = endStalled(
-    { bytes: () => raw.socket.bytesRead, waits: () => !raw.isPaused(), end: () => raw.destroy() },
+    { bytes: () => raw.socket.bytesRead, least: 1024, waits: () => !raw.isPaused(), end: () => raw.destroy() },
     clock,
     idleMs,
   )
   raw.once('end', ended).once('close', ended)
+}
+
+/** What is no upload is short, and there within the time for which an upload may stand still. */
+export function endLateBody(raw: IncomingMessage, idleMs: number): void {
+  const timer = setTimeout(() => raw.destroy(), idleMs).unref()
+  const ended = () => clearTimeout(timer)
+  raw.once('end', ended).once('close', ended)
+}
+
+const heardMs = 5000
+
+/** Who has the answer and goes on sending is listened to for as long as it takes to read that, and no longer: it may be nobody with a key. */
+export function endUnheard(raw: IncomingMessage): void {
+  if (raw.complete) return
+  const { socket } = raw
+  const timer = setTimeout(() => raw.complete || socket.destroy(), heardMs).unref()
+  socket.once('close', () => clearTimeout(timer))
 }
 
 /** Watches until the answer is over. */
@@ -37,7 +56,7 @@ export function endStalledDownload(raw: ServerResponse, clock: Clock, idleMs: nu
   const { socket } = raw
   if (!socket) return
   const ended = endStalled(
-    { bytes: () => socket.bytesWritten, waits: () => raw.writableNeedDrain, end: () => socket.destroy() },
+    { bytes: () => socket.bytesWritten, least: 1, waits: () => raw.writableNeedDrain, end: () => socket.destroy() },
     clock,
     idleMs,
   )

@@ -69,10 +69,16 @@ test('242: every answer says what browsers may do with it, and none how the serv
   }
 })
 
-/** A connection that sends a byte of a head now and then; its answer, once it is closed. */
-function trickle(port: number, everyMs: number | null): { socket: Socket; closed: Promise<string> } {
+const slowHead = `GET /v1/models HTTP/1.1\r\nhost: x\r\nx-slow: ${'a'.repeat(5000)}`
+
+/** A connection that sends a byte of a head now and then, or of what it says after `at once`; its answer, once it is closed. */
+function trickle(
+  port: number,
+  everyMs: number | null,
+  { atOnce = '', head = slowHead } = {},
+): { socket: Socket; closed: Promise<string> } {
   const socket = connect(port, '127.0.0.1')
-  const head = `GET /v1/models HTTP/1.1\r\nhost: x\r\nx-slow: ${'a'.repeat(5000)}`
+  socket.write(atOnce)
   let sent = 0
   let said = ''
   socket.on('error', () => {})
@@ -102,6 +108,33 @@ test.skipIf(isRemote)('243: who sends the head of a request byte by byte is sent
   const answers = await over
   expect(answers.filter((text) => text.startsWith('HTTP/1.1 408 Request Timeout')).length).toBeGreaterThanOrEqual(150)
 })
+
+test.skipIf(isRemote)(
+  '245: who sends a body byte by byte is sent away: without a key soon after the answer, with one when its time is over',
+  async () => {
+    await using subject = await openLocal({ idleTimeout: '3s' })
+    const port = Number(new URL(subject.baseUrl).port)
+    const slow = (path: string, key: string, more = '') =>
+      trickle(port, 100, {
+        atOnce: `POST ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${key}\r\ncontent-length: 900000\r\n${more}\r\n`,
+        head: '{',
+      })
+    const form = 'content-type: multipart/form-data; boundary=b\r\n'
+    const from = Date.now()
+    const [stranger, unknown, uploading, creating] = await Promise.all(
+      [
+        slow('/v1/batches', 'ns-nobody'),
+        slow('/v1/files', 'ns-nobody', form),
+        slow('/v1/files', subject.key, form),
+        slow('/v1/batches', subject.key, 'content-type: application/json\r\n'),
+      ].map(({ closed }) => closed),
+    )
+    expect(Date.now() - from).toBeLessThan(15_000)
+    expect(stranger).toMatch(/^HTTP\/1\.1 401 /)
+    expect(unknown).toMatch(/^HTTP\/1\.1 401 /)
+    expect([uploading, creating]).toEqual(['', ''])
+  },
+)
 
 test.skipIf(isRemote)(
   '244: connections beyond the limit are closed; those that only stand there do not keep others out for long',
