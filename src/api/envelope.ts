@@ -44,6 +44,7 @@ function compileLate(): FastifySchemaCompiler<unknown> {
 export function speakJson(app: FastifyInstance, broke: (requestId: string, error: unknown) => void): void {
   app.decorateRequest('target', null)
   app.decorateRequest('doneIn', null)
+  app.decorateRequest('calledWith', null)
   app.decorateRequest('caller', null as unknown as Caller)
   app.setValidatorCompiler(compileLate())
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))

@@ -48,7 +48,7 @@ export function endUnheard(raw: IncomingMessage): void {
   if (raw.complete) return
   const { socket } = raw
   const timer = setTimeout(() => raw.complete || socket.destroy(), heardMs).unref()
-  socket.once('close', () => clearTimeout(timer))
+  raw.once('close', () => clearTimeout(timer))
 }
 
 /** Watches until the answer is over. */

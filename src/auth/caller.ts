@@ -44,6 +44,9 @@ export interface WhoCallsParts {
   /** Whose token something is, where issuers are set; null: it is none. */
   readonly subjectOf?: (token: string) => Promise<Key | null>
 }
+/** `seen` is told whose key it is, also of one that is not let in: it was revoked, its time is over, or it is for other projects. */
+export type WhoCalls = (claim: Claim, seen: (key: Pick<Key, 'id' | 'projectId'>) => void) => Promise<Caller>
+
 const noSubject = async (): Promise<null> => null
 
 /**
@@ -51,16 +54,20 @@ const noSubject = async (): Promise<null> => null
  * longer at most. What is no key may be the token of an issuer.
  * @throws 401 without a key, with a wrong one or one whose time is over; 403, the same bytes, for a project that is another's or does not exist (D1, D13)
  */
-export function makeWhoCalls({ db, clock, subjectOf = noSubject }: WhoCallsParts): (claim: Claim) => Promise<Caller> {
+export function makeWhoCalls({ db, clock, subjectOf = noSubject }: WhoCallsParts): WhoCalls {
   const cache = new Map<string, Known>()
 
-  async function known(secret: string): Promise<Known | null> {
+  async function known(secret: string, seen: (key: Pick<Key, 'id' | 'projectId'>) => void): Promise<Known | null> {
     const hash = hashKey(secret)
     const cached = cache.get(hash)
-    if (cached && cached.until > clock.monotonic() && !isOver(cached.key, clock.now())) return cached
+    if (cached && cached.until > clock.monotonic() && !isOver(cached.key, clock.now())) {
+      seen(cached.key)
+      return cached
+    }
     const key = (await subjectOf(secret)) ?? (await findKeyByHash(db, hash))
     if (cache.size >= cachedAtMost) cache.clear()
     cache.delete(hash)
+    if (key) seen(key)
     if (!key || key.revokedAt !== null) return null
     const now = clock.now()
     if (isOver(key, now)) throw expiredKey()
@@ -70,10 +77,10 @@ export function makeWhoCalls({ db, clock, subjectOf = noSubject }: WhoCallsParts
     return found
   }
 
-  return async ({ authorization, path, header }) => {
+  return async ({ authorization, path, header }, seen) => {
     const secret = secretOf(authorization)
     if (secret === null) throw missingKey()
-    const found = await known(secret)
+    const found = await known(secret, seen)
     if (!found) throw wrongKey()
     const { key, callers } = found
     const named = path ?? (header === undefined || /^(proj[-_]|$)/.test(header) ? null : header)

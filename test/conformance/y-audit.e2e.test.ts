@@ -60,6 +60,39 @@ test.skipIf(isRemote)('261: who changed what, who was refused, from where; nothi
   expect([first.has_more, second.has_more]).toEqual([true, false])
 })
 
+test.skipIf(isRemote)(
+  '264: a key that is refused is named: for a project that is not its own, and after it was revoked',
+  async () => {
+    await using subject = await openLocal()
+    const { other } = subject
+    if (!other) throw new Error('there is no second project')
+    const operator = { ...subject, key: (await subject.newKey({ isOperator: true })).key }
+    const made = (await post(operator, '/v1/admin/keys', { name: 'ci', access: [{ project: subject.projectId }] })).json as { id: string; key: string } // prettier-ignore
+    const withMade = { ...subject, key: made.key }
+    expect((await call(withMade, 'GET', `/${other.projectId}/v1/batches`)).status).toBe(403)
+    expect((await call(withMade, 'GET', `/${crypto.randomUUID()}/v1/files`)).status).toBe(403)
+    await call(operator, 'DELETE', `/v1/admin/keys/${made.id}`)
+    await poll(
+      () => call(withMade, 'GET', '/v1/models'),
+      ({ status }) => status === 401,
+      'the key is refused',
+    )
+    const { data } = await poll(
+      () => entriesOf(operator),
+      ({ data: all }) => all.some(({ status }) => status === 401),
+      'it is written down',
+    )
+    const refused = data.filter(
+      ({ status, operation }) => status === 401 || (status === 403 && /^(batches|files)/.test(operation)),
+    )
+    expect(refused.map(({ operation, status, key, project }) => [operation, status, key, project])).toEqual([
+      ['models.list', 401, made.id, subject.projectId],
+      ['files.list', 403, made.id, subject.projectId],
+      ['batches.list', 403, made.id, subject.projectId],
+    ])
+  },
+)
+
 test.skipIf(isRemote)('262: an administrator sees what was done in their project alone; strangers fill no table', async () => {
   await using subject = await openLocal()
   const { other } = subject

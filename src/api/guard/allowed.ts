@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Caller, Claim } from '../../auth/caller.ts'
+import type { Caller, WhoCalls } from '../../auth/caller.ts'
 import { isAddress } from '../../domain/address.ts'
 import { readsForLines } from '../../domain/endpoints.ts'
+import type { Key } from '../../domain/key.ts'
 import { lacksRight } from '../../domain/errors.ts'
 import { inputNeeds, missingRight, operations, type Operation, type Right } from '../../domain/rights.ts'
 import type { Throttle } from './rates.ts'
@@ -15,13 +16,15 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     caller: Caller
+    /** The key that it came with, once that is known, also where it is not let in; null: none that there is. */
+    calledWith: Pick<Key, 'id' | 'projectId'> | null
   }
 }
 
 export const does = (operation: Operation): { readonly operation: Operation } => ({ operation })
 
 /** Each route of these asks who calls, whether they may and how often; one that does not say what it does is not let in. */
-export function guardRoutes(routes: FastifyInstance, whoCalls: (claim: Claim) => Promise<Caller>, throttle: Throttle): void {
+export function guardRoutes(routes: FastifyInstance, whoCalls: WhoCalls, throttle: Throttle): void {
   routes.addHook('onRoute', (route) => {
     if (!route.config?.operation) throw new Error(`the route ${route.url} does not say which operation it is`)
     describeRoute(route)
@@ -29,7 +32,8 @@ export function guardRoutes(routes: FastifyInstance, whoCalls: (claim: Claim) =>
   routes.addHook('onRequest', async (request, reply) => {
     const { project_id: path = null } = request.params as { project_id?: string }
     const header = request.headers['openai-project']
-    request.caller = await whoCalls({ authorization: request.headers.authorization, path, header: header?.toString() })
+    const claim = { authorization: request.headers.authorization, path, header: header?.toString() }
+    request.caller = await whoCalls(claim, (key) => (request.calledWith = key))
     const { operation } = request.routeOptions.config
     if (!operation) return
     await throttle(request.caller, operation, reply)

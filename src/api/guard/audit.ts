@@ -11,7 +11,7 @@ const togetherMs = 250
 const rowsAtOnce = 100
 /** Rows that wait for the database at most; what comes beyond stands in the log alone. */
 const waitingAtMost = 10_000
-/** Of those who have no key so many rows a minute: who knocks for fun fills no table. */
+/** Of those who have no key that is good so many rows a minute: who knocks for fun fills no table. */
 const strangersAMinute = 100
 
 declare module 'fastify' {
@@ -54,9 +54,9 @@ export function makeAuditor({ db, clock, events, newUuid }: AuditParts): Auditor
     }
   }
 
-  function isTooMany({ keyId }: Pick<AuditEntry, 'keyId'>): boolean {
+  function isTooMany({ status }: Pick<AuditEntry, 'status'>): boolean {
     if (waiting.length >= waitingAtMost) return true
-    if (keyId !== null) return false
+    if (status !== 401) return false
     if (clock.monotonic() - minute.at >= 60_000) minute = { at: clock.monotonic(), strangers: 0 }
     return ++minute.strangers > strangersAMinute
   }
@@ -93,12 +93,15 @@ export function auditRoutes(routes: FastifyInstance, auditor: Auditor): void {
     request.target ??= idOf(request.params) ?? idIn(payload)
     done(null, payload)
   })
-  routes.addHook('onResponse', ({ routeOptions, caller, params, ip, target, doneIn }, { statusCode: status }, done) => {
-    done()
-    const { operation } = routeOptions.config
-    if (!operation || !isAudited(operation, status)) return
-    const who = (caller as typeof caller | null) ?? { projectId: null, keyId: null }
-    const { projectId, keyId } = who
-    auditor.note({ projectId: doneIn ?? projectId, keyId, operation, target: target ?? idOf(params), address: ip, status })
-  })
+  routes.addHook(
+    'onResponse',
+    ({ routeOptions, caller, calledWith, params, ip, target, doneIn }, { statusCode: status }, done) => {
+      done()
+      const { operation } = routeOptions.config
+      if (!operation || !isAudited(operation, status)) return
+      const projectId = (caller as typeof caller | null)?.projectId ?? calledWith?.projectId ?? null
+      const keyId = calledWith?.id ?? null
+      auditor.note({ projectId: doneIn ?? projectId, keyId, operation, target: target ?? idOf(params), address: ip, status })
+    },
+  )
 }
