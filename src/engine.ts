@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { describePlace, openBlobs, openBucket as openAnew, placesIn, rememberBuckets } from './blobs/open.ts'
 import { blobsRoot } from './config/blobs.ts'
-import type { Settings } from './config.ts'
+import { priceList, type Settings } from './config.ts'
 import { makeDispatcher } from './dispatch/dispatcher.ts'
 import type { DispatchSettings, Dispatcher } from './dispatch/feed.ts'
 import { postGuarded } from './dispatch/fetch/post.ts'
@@ -151,6 +151,7 @@ export async function openEngine(
     randomBytes,
     owner: member?.owner ?? newUuid(),
     settings: workerSettings(settings, !alone),
+    prices: priceList(settings),
     webhooks: {
       post: (address, sent, signal) => postGuarded(address, sent, { rules, limits: webhookLimits, signal, clock }),
       tryMs: webhookLimits.connectMs + webhookLimits.totalMs,

@@ -1,5 +1,6 @@
 import type { Day } from './day.ts'
-import type { Usage } from './usage.ts'
+import type { Estimate } from './estimate.ts'
+import { noUsage, type Usage } from './usage.ts'
 
 /** What a model costs from a day on, in millionths of a unit of the currency. */
 export interface Price {
@@ -42,6 +43,12 @@ export function costOf(list: PriceList, model: string | null, day: Day, used: Us
   const fresh = BigInt(Math.max(0, used.inputTokens - used.cachedTokens))
   const tokens = fresh * price.input + BigInt(used.cachedTokens) * price.cached + BigInt(used.outputTokens) * price.output
   return ((tokens + (BigInt(used.durationMs) * price.minute * 1000n) / 60n) * BigInt(list.percent)) / 100n
+}
+
+/** Millionths of a unit that tokens cost which have not been used yet; 0: there is no price for them. */
+export const estimatedCost = (list: PriceList, model: string, day: Day, { input, output }: Estimate): number => {
+  const used = { ...noUsage, inputTokens: input, outputTokens: output, totalTokens: input + output }
+  return Number(((costOf(list, model, day, used) ?? 0n) + 999_999n) / 1_000_000n)
 }
 
 /** To a billionth of a unit. */

@@ -33,17 +33,20 @@ export interface Enqueued {
   readonly tokens: number
 }
 
-/** Tokens of a project that were used: of batches that have ended this day and this month (UTC), and of those that run. */
+/** Tokens of a project that were used, or their cost: of batches that have ended this day and this month (UTC), and of those that run. */
 export interface Spent {
   readonly day: number
   readonly month: number
 }
 
-/** The quota of tokens a day or a month that what is still to run would go beyond. */
-export function overSpent(quotas: readonly Quota[], spent: Spent, coming: readonly Enqueued[]): Quota | null {
-  const sum = coming.reduce((n, { tokens }) => n + tokens, 0)
+/** The quota of a day or a month that what is still to run would go beyond. `cost`: in millionths of the currency. */
+export function overSpent(
+  quotas: readonly Quota[],
+  of: 'tokens' | 'cost',
+  { spent, coming }: { readonly spent: Spent; readonly coming: number },
+): Quota | null {
   const beyond = ({ kind, amount }: Quota) =>
-    (kind === 'tokens_day' && spent.day + sum > amount) || (kind === 'tokens_month' && spent.month + sum > amount)
+    (kind === `${of}_day` && spent.day + coming > amount) || (kind === `${of}_month` && spent.month + coming > amount)
   return quotas.find(beyond) ?? null
 }
 

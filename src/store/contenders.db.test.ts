@@ -246,7 +246,7 @@ describe.runIf(server)('on PostgreSQL, in all orders of statements', { timeout: 
         const walk = await claimPlan(db, 'p', lease)
         return { id, fence: walk?.fence ?? 0 }
       },
-      a: ({ id, fence }) => (db) => startBatch(db, id, fence, { blob: 'b', bytes: 1, lines: 1, tokens: 0, model: 'm', shards: [{ number: 0, offset: 0, bytes: 1, lines: 1 }] }), // prettier-ignore
+      a: ({ id, fence }) => (db) => startBatch(db, id, fence, { blob: 'b', bytes: 1, lines: 1, tokens: 0, cost: 0, model: 'm', shards: [{ number: 0, offset: 0, bytes: 1, lines: 1 }] }), // prettier-ignore
       b:
         ({ id }) =>
         (db) =>

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { databases } from '../../test/support/databases.ts'
 import { project, newBatch, runningBatch, segmentOf } from '../../test/support/batch-rows.ts'
-import { claimPlan } from '../../test/support/one.ts'
+import { claimPlan, noPrices } from '../../test/support/one.ts'
 import { noSums } from '../domain/usage.ts'
 import { findBatch } from './batches.ts'
 import { DbUnavailable, type Db, type Queries } from './db.ts'
@@ -82,10 +82,11 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
         bytes: 100,
         lines: 10,
         tokens: 0,
+        cost: 0,
         model: 'm',
         shards: [{ number: 0, offset: 0, bytes: 100, lines: 10, body }],
       }
-      expect(await db.tx((tx) => startBatches(tx, [{ id, fence: walk.fence, plan }]))).toEqual(['started'])
+      expect(await db.tx((tx) => startBatches(tx, [{ id, fence: walk.fence, plan }], noPrices))).toEqual(['started'])
     }
     return ids
   }
@@ -133,11 +134,14 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
       bytes: 100,
       lines: 10,
       tokens: 0,
+      cost: 0,
       model: 'm',
       shards: [{ number: 0, offset: 0, bytes: 100, lines: 10 }],
     }
     const start = (at: number, fence: number) => ({ id: ids[at]!, fence, plan })
-    const started = await db.tx((tx) => startBatches(tx, [start(0, fences[0]!), start(1, fences[1]! - 1), start(1, fences[1]!)]))
+    const started = await db.tx((tx) =>
+      startBatches(tx, [start(0, fences[0]!), start(1, fences[1]! - 1), start(1, fences[1]!)], noPrices),
+    )
     expect(started).toEqual(['started', 'lost', 'started'])
     for (const id of ids) {
       const [batch] = (await openBatches(db, 'm', 10)).filter((b) => b.id === id)

@@ -14,6 +14,7 @@ import { sql as twelfth } from './sql/0012.ts'
 import { sql as thirteenth } from './sql/0013.ts'
 import { sql as fourteenth } from './sql/0014.ts'
 import { sql as fifteenth } from './sql/0015.ts'
+import { sql as sixteenth } from './sql/0016.ts'
 import { holdName } from './tokens.ts'
 
 /** In order; the place in the list is the number. Forward only: what has been released is never changed. */
@@ -33,6 +34,7 @@ const migrations: readonly string[] = [
   thirteenth,
   fourteenth,
   fifteenth,
+  sixteenth,
 ]
 
 export class SchemaTooNew extends Error {

@@ -112,9 +112,9 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
     const id = await newBatch(db)
     const walk = await claimPlan(db, 'p', lease)
     expect(await cancelBatch(db, project, id)).toBe(true)
-    expect(await startBatch(db, id, walk!.fence, { blob: 'b', bytes: 1, lines: 1, tokens: 0, model: 'm', shards: [] })).toBe(
-      false,
-    )
+    expect(
+      await startBatch(db, id, walk!.fence, { blob: 'b', bytes: 1, lines: 1, tokens: 0, cost: 0, model: 'm', shards: [] }),
+    ).toBe(false)
     expect(await refuseBatch(db, id, walk!.fence, [])).toBe(false)
     expect((await findBatch(db, project, id))?.status).toBe('cancelling')
   })

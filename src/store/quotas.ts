@@ -75,24 +75,28 @@ export async function countOpen(db: Queries, projects: readonly ProjectId[]): Pr
 }
 
 export interface Running extends Enqueued {
+  /** What is still to come is estimated to cost, in millionths of the currency. */
+  readonly cost: number
   readonly sums: Sums
 }
 
 /** What lines of a project's batches have still to take, and have taken since their batches began: made of the rows of batches and shards alone. */
 export async function runningOf(db: Queries, projectId: ProjectId): Promise<readonly Running[]> {
   const rows = await db.query(
-    `select b.model, b.status, b.enqueued_tokens, b.total, ${sumColumns.map((c) => `coalesce(s.${c}, 0) as ${c}`).join(', ')}
+    `select b.model, b.status, b.enqueued_tokens, b.enqueued_cost, b.total, ${sumColumns.map((c) => `coalesce(s.${c}, 0) as ${c}`).join(', ')}
      from batches b left join (select batch_id, ${sumColumns.map((c) => `sum(${c}) as ${c}`).join(', ')} from shards where batch_id in
        (select id from batches where project_id = $1 and status in ('in_progress', 'cancelling')) group by batch_id) s on s.batch_id = b.id
      where b.project_id = $1 and b.status in ('in_progress', 'cancelling')`,
     [projectId],
   )
+  const still = (row: Row, column: string) =>
+    row.status === 'cancelling'
+      ? 0
+      : stillEnqueued(int(row, column), int(row, 'total'), int(row, 'completed') + int(row, 'failed'))
   return rows.map((row) => ({
     model: JSON.parse(text(row, 'model')) as string,
-    tokens:
-      row.status === 'cancelling'
-        ? 0
-        : stillEnqueued(int(row, 'enqueued_tokens'), int(row, 'total'), int(row, 'completed') + int(row, 'failed')),
+    tokens: still(row, 'enqueued_tokens'),
+    cost: still(row, 'enqueued_cost'),
     sums: sumsOf(row),
   }))
 }

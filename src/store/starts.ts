@@ -1,9 +1,11 @@
 import { learnedFactor } from '../domain/estimate.ts'
 import type { BatchId, ProjectId } from '../domain/ids.ts'
-import { overEnqueued, overSpent, type Enqueued, type Quota } from '../domain/quota.ts'
+import type { PriceList } from '../domain/price.ts'
+import { overEnqueued, overSpent, type Enqueued, type Quota, type QuotaKind } from '../domain/quota.ts'
 import type { ShardSpan } from '../domain/shard.ts'
 import { int, text, type Queries } from './db.ts'
 import { experienceOf, holdQuotas, quotasOf, runningOf, spentTokens } from './quotas.ts'
+import { spentCost } from './spent-cost.ts'
 import { parameters, rowsOfValues } from './values.ts'
 
 export interface Plan {
@@ -13,6 +15,8 @@ export interface Plan {
   readonly lines: number
   /** As far as can be told before its lines have run. */
   readonly tokens: number
+  /** The same in millionths of the currency; 0 where there is no price. */
+  readonly cost: number
   readonly model: string
   /** Of the object that was planned. */
   readonly inputTag?: string | null
@@ -35,52 +39,71 @@ const shardsAtOnce = 100
 export type Started = 'started' | 'lost' | Quota
 
 /** One commit starts batches: their shards and their status, and what they take of what their projects may have enqueued. */
-export async function startBatches(tx: Queries, starts: readonly Start[]): Promise<Started[]> {
-  const enqueued = await enqueue(tx, starts)
-  const going = starts.filter(({ id }) => typeof enqueued.get(id) === 'number')
-  const started = await begin(tx, going, enqueued as ReadonlyMap<BatchId, number>)
-  return starts.map(({ id, fence }) => {
-    const took = enqueued.get(id)
-    return typeof took === 'object' ? took : started.has(`${id}/${fence}`) ? 'started' : 'lost'
-  })
+export async function startBatches(tx: Queries, starts: readonly Start[], prices: PriceList): Promise<Started[]> {
+  const { took, over } = await enqueue(tx, starts, prices)
+  const started = await begin(
+    tx,
+    starts.filter(({ id }) => !over.has(id)),
+    took,
+  )
+  return starts.map(({ id, fence }) => over.get(id) ?? (started.has(`${id}/${fence}`) ? 'started' : 'lost'))
 }
 
-/** The tokens that each batch is taken for from now on, or the quota that it would go beyond. Only where there is a quota what others have enqueued is looked at, under a lock. */
-async function enqueue(tx: Queries, starts: readonly Start[]): Promise<Map<BatchId, number | Quota>> {
-  const took = new Map<BatchId, number | Quota>(starts.map(({ id, plan }) => [id, plan.tokens]))
+/** What a batch is taken for: `cost` in millionths of the currency. */
+interface Taken {
+  readonly tokens: number
+  readonly cost: number
+}
+
+const boundAtStart = ['enqueued_tokens', 'tokens_day', 'tokens_month', 'cost_day', 'cost_month'] satisfies readonly QuotaKind[]
+
+/** What each batch is taken for from now on, or the quota that it would go beyond. Only where there is a quota what others have enqueued is looked at, under a lock. */
+async function enqueue(
+  tx: Queries,
+  starts: readonly Start[],
+  prices: PriceList,
+): Promise<{ readonly took: ReadonlyMap<BatchId, Taken>; readonly over: ReadonlyMap<BatchId, Quota> }> {
+  const took = new Map<BatchId, Taken>(starts.map(({ id, plan }) => [id, plan]))
+  const over = new Map<BatchId, Quota>()
   const bounded = await tx.query(
     `select id, project_id from batches where id in (${parameters(starts.length)}) and status = 'validating'
-     and project_id in (select project_id from quotas where kind in ('enqueued_tokens', 'tokens_day', 'tokens_month'))`,
+     and project_id in (select project_id from quotas where kind in (${boundAtStart.map((kind) => `'${kind}'`).join(', ')}))`,
     starts.map(({ id }) => id),
   )
   const projects = [...new Set(bounded.map((row) => text(row, 'project_id') as ProjectId))].toSorted()
   await holdQuotas(tx, projects)
   for (const projectId of projects) {
     const quotas = await quotasOf(tx, [projectId])
-    const open: Enqueued[] = [...(await runningOf(tx, projectId))]
-    const spent = await spentTokens(tx, projectId)
+    const open: (Enqueued & Taken)[] = [...(await runningOf(tx, projectId))]
+    const spent = {
+      tokens: await spentTokens(tx, projectId),
+      cost: quotas.some(({ kind }) => kind.startsWith('cost_')) ? await spentCost(tx, prices, projectId) : { day: 0, month: 0 },
+    }
     for (const { id, plan } of starts.filter((s) => bounded.some((row) => row.id === s.id && row.project_id === projectId))) {
       const factor = learnedFactor(await experienceOf(tx, projectId, plan.model))
-      const next = { model: plan.model, tokens: Math.ceil(plan.tokens * factor) }
-      const over = overEnqueued(quotas, open, next) ?? overSpent(quotas, spent, [...open, next])
-      took.set(id, over ?? next.tokens)
-      if (!over) open.push(next)
+      const next = { model: plan.model, tokens: Math.ceil(plan.tokens * factor), cost: Math.ceil(plan.cost * factor) }
+      const coming = (of: 'tokens' | 'cost') => open.reduce((sum, one) => sum + one[of], next[of])
+      const beyond =
+        overEnqueued(quotas, open, next) ??
+        overSpent(quotas, 'tokens', { spent: spent.tokens, coming: coming('tokens') }) ??
+        overSpent(quotas, 'cost', { spent: spent.cost, coming: coming('cost') })
+      if (beyond) over.set(id, beyond)
+      else {
+        took.set(id, next)
+        open.push(next)
+      }
     }
   }
-  return took
+  return { took, over }
 }
 
-async function begin(
-  tx: Queries,
-  starts: readonly Start[],
-  enqueued: ReadonlyMap<BatchId, number>,
-): Promise<ReadonlySet<string>> {
+async function begin(tx: Queries, starts: readonly Start[], took: ReadonlyMap<BatchId, Taken>): Promise<ReadonlySet<string>> {
   if (starts.length === 0) return new Set()
   const rows = await tx.query(
-    `update batches set status = 'in_progress', model = v.column3, total = v.column4, plan_blob = v.column5, plan_bytes = v.column6, input_tag = v.column7, estimated_tokens = v.column8, enqueued_tokens = v.column9,
+    `update batches set status = 'in_progress', model = v.column3, total = v.column4, plan_blob = v.column5, plan_bytes = v.column6, input_tag = v.column7, estimated_tokens = v.column8, enqueued_tokens = v.column9, enqueued_cost = v.column10,
        in_progress_at = case when created_at > {now} then created_at else {now} end,
        owner = null, lease_until = 0, retry_at = 0, trouble = null, trouble_since = null
-     from (values ${rowsOfValues(starts.length, 9, [1, 3, 5, 7, 8])}) v
+     from (values ${rowsOfValues(starts.length, 10, [1, 3, 5, 7, 8, 9])}) v
      where id = v.column1 and fence = v.column2 and status = 'validating' returning id, fence`,
     starts.flatMap(({ id, fence, plan }) => [
       id,
@@ -91,7 +114,8 @@ async function begin(
       plan.bytes,
       plan.inputTag ?? null,
       plan.tokens,
-      enqueued.get(id) ?? 0,
+      took.get(id)?.tokens ?? 0,
+      took.get(id)?.cost ?? 0,
     ]),
   )
   const started = new Set(rows.map((row) => `${text(row, 'id')}/${int(row, 'fence')}`))

@@ -3,6 +3,7 @@ import type { Bucket } from '../blobs/bucket.ts'
 import type { Sent } from '../dispatch/fetch/hop.ts'
 import type { Dispatcher } from '../dispatch/feed.ts'
 import type { BucketPlace } from '../domain/grant.ts'
+import type { PriceList } from '../domain/price.ts'
 import type { Events } from '../events.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Log } from '../kit/log.ts'
@@ -40,6 +41,8 @@ export interface WorkerParts {
   readonly owner: string
   readonly settings: WorkerSettings
   readonly webhooks: WebhookParts
+  /** By which the money quotas of projects are held. */
+  readonly prices: PriceList
 }
 
 export interface WorkerSettings {

@@ -148,6 +148,10 @@ test.skipIf(isRemote)('215: who has used the tokens or the money of a day create
   await followToEnd(subject, (next.json as Batch).id)
   await bound(subject, { tokens_day: 2000 })
   await expectOver(subject, heavy(3, 'g215'), 'beyond its limit of 2000 tokens a day')
+  await bound(subject, { tokens_day: 10 ** 12, cost_day: 100_000 })
+  await expectOver(subject, heavy(3, 'h215'), 'beyond its limit of 0.1 eur a day')
+  await bound(subject, { cost_day: 10 ** 12, cost_month: 1_000_000 })
+  await expectOver(subject, heavy(30, 'i215'), 'beyond its limit of 1 eur a month')
 })
 
 test.skipIf(isRemote)('216: files, lines and storage are bounded', async () => {

@@ -153,7 +153,7 @@ async function start(
   })
   const blob = `${project}/${id}/plan-${walk.fence}`
   await put(blob, Buffer.concat(stretches))
-  await startBatch(db, id, walk.fence, { blob, bytes: offset, lines, tokens: 0, model: 'm', shards })
+  await startBatch(db, id, walk.fence, { blob, bytes: offset, lines, tokens: 0, cost: 0, model: 'm', shards })
   return lines
 }
 

@@ -47,6 +47,7 @@ export async function runningBatch(db: Db, shards = 2, options: Parameters<typeo
       bytes: shards * 100,
       lines: shards * 10,
       tokens: 0,
+      cost: 0,
       model: 'm',
       shards: spans,
     })

@@ -8,6 +8,9 @@ import type { HeldFence } from '../../src/store/shards.ts'
 import { claimComposes, claimPlans, type Walk } from '../../src/store/walks.ts'
 import { startBatches, type Plan } from '../../src/store/starts.ts'
 
+/** Nothing has a price. */
+export const noPrices = { currency: 'eur', percent: 100, prices: [] }
+
 function only<T>(list: readonly T[]): T {
   const [one] = list
   if (list.length !== 1 || one === undefined) throw new Error(`${list.length} answers to one question`)
@@ -22,7 +25,7 @@ export const claimCompose = async (db: Queries, owner: string, leaseMs: number, 
   (await claimComposes(db, owner, { leaseMs, graceMs, few: 1, more: 0 }))[0] ?? null
 
 export const startBatch = (db: Db, id: BatchId, fence: number, plan: Plan): Promise<boolean> =>
-  db.tx(async (tx) => only(await startBatches(tx, [{ id, fence, plan }])) === 'started')
+  db.tx(async (tx) => only(await startBatches(tx, [{ id, fence, plan }], noPrices)) === 'started')
 
 export const finishShard = async (db: Db, held: HeldFence, lines: number, segment: Segment): Promise<Committed> => {
   assertWhole(held, lines, segment)

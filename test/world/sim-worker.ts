@@ -5,6 +5,7 @@ import { runEngine } from '../../src/engine.ts'
 import { takeOver } from '../../src/store/walks.ts'
 import { planFile } from '../../src/worker/plan/plan.ts'
 import type { Planner } from '../../src/worker/plan/planner.ts'
+import { noPrices } from '../support/one.ts'
 import { checkCalls, checkLeaving } from './check-sending.ts'
 import type { Life } from './life.ts'
 import { makeTransport } from './sim-wire.ts'
@@ -53,6 +54,7 @@ export function startWorker(world: World, name: string, alone: boolean): SimWork
     planner: plannerOf(process),
     owner: makeUuids(() => clock.now(), randomBytes)(),
     settings: world.workers,
+    prices: noPrices,
   }
 
   async function live(): Promise<void> {

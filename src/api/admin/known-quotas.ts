@@ -1,14 +1,13 @@
 /** What projects may have, as the API holds them to it. */
-import { dayOf, monthOf } from '../../domain/day.ts'
 import { overQuota, type ApiError } from '../../domain/errors.ts'
 import type { ProjectId } from '../../domain/ids.ts'
-import { costOf, type PriceList } from '../../domain/price.ts'
+import type { PriceList } from '../../domain/price.ts'
 import { amountOf, type Quota } from '../../domain/quota.ts'
 import type { Held } from '../../domain/quota-wire.ts'
 import type { Clock } from '../../kit/clock.ts'
 import type { Db } from '../../store/db.ts'
 import { countOpen, quotasOf, runningOf, spentTokens, storedBytes } from '../../store/quotas.ts'
-import { usageBetween } from '../../store/usage.ts'
+import { spentCost } from '../../store/spent-cost.ts'
 
 const knownMs = 2000
 const knownAtMost = 10_000
@@ -39,7 +38,7 @@ export function knowQuotas({ db, clock, prices }: { db: Db; clock: Clock; prices
       const quotas = await of(projectId)
       const bounds = spendings.filter((kind) => amountOf(quotas, kind) !== null)
       if (bounds.length === 0) return null
-      const used = await usedOf({ db, clock, prices }, projectId)
+      const used = await usedOf({ db, prices }, projectId)
       const over = bounds.find((kind) => used[kind] >= (amountOf(quotas, kind) ?? 0))
       return over ? overQuota(over, amountOf(quotas, over) ?? 0, untilNext(over, clock.now())) : null
     },
@@ -59,20 +58,13 @@ function untilNext(kind: (typeof spendings)[number], now: number): number {
 type Used = Readonly<Record<(typeof spendings)[number], number>>
 
 /** What a project has used this day and this month (UTC): batches that have ended on them, and what those that run have used by now. */
-async function usedOf({ db, clock, prices }: { db: Db; clock: Clock; prices: PriceList }, projectId: ProjectId): Promise<Used> {
-  const { today, monthBegan } = monthOf(clock.now())
-  const tokens = await spentTokens(db, projectId)
-  const running = await runningOf(db, projectId) // NOTE: before what has ended: a batch that ends between the two counts twice, not never
-  const rows = await usageBetween(db, projectId, [monthBegan, today])
-  const ended = rows.map(({ model, day, sums }) => ({ day: day ?? 0, cost: costOf(prices, model, day ?? 0, sums) ?? 0n }))
-  const open = running.map(({ model, sums }) => ({ day: today, cost: costOf(prices, model, dayOf(clock.now()), sums) ?? 0n }))
-  const cost = (from: number) =>
-    Number([...ended, ...open].reduce((sum, one) => (one.day >= from ? sum + one.cost : sum), 0n) / 1_000_000n)
-  return { tokens_day: tokens.day, tokens_month: tokens.month, cost_day: cost(today), cost_month: cost(monthBegan) }
+async function usedOf({ db, prices }: { db: Db; prices: PriceList }, projectId: ProjectId): Promise<Used> {
+  const [tokens, cost] = [await spentTokens(db, projectId), await spentCost(db, prices, projectId)]
+  return { tokens_day: tokens.day, tokens_month: tokens.month, cost_day: cost.day, cost_month: cost.month }
 }
 
 /** All that a project has of what can be bounded. */
-export async function heldOf(parts: { db: Db; clock: Clock; prices: PriceList }, projectId: ProjectId): Promise<Held> {
+export async function heldOf(parts: { db: Db; prices: PriceList }, projectId: ProjectId): Promise<Held> {
   const { db } = parts
   return {
     ...(await usedOf(parts, projectId)),

@@ -40,7 +40,7 @@ async function runningBatch(db: Db, scratch: Blobs, lines: readonly number[]): P
     return span
   })
   const bytes = await scratch.put('plan', stretches)
-  await startBatch(db, id, walk.fence, { blob: 'plan', bytes, lines: number, tokens: 0, model: 'm', shards })
+  await startBatch(db, id, walk.fence, { blob: 'plan', bytes, lines: number, tokens: 0, cost: 0, model: 'm', shards })
   return id
 }
 

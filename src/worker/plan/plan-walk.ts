@@ -1,11 +1,13 @@
 import type { Batch, PlanError } from '../../domain/batch.ts'
+import { dayOf } from '../../domain/day.ts'
 import { shown } from '../../domain/line.ts'
+import { estimatedCost, type PriceList } from '../../domain/price.ts'
 import type { Quota } from '../../domain/quota.ts'
 import { joinSignals } from '../../kit/abort.ts'
 import { forever, makeBell } from '../../kit/forever.ts'
 import { gather } from '../../store/gather.ts'
 import { cancelledAmong, claimPlans, giveBackWalk, refuseBatch, type Walk } from '../../store/walks.ts'
-import { startBatches } from '../../store/starts.ts'
+import { startBatches, type Start } from '../../store/starts.ts'
 import { makePlanMaker } from './make-plan.ts'
 import { planName } from '../names.ts'
 import type { WorkerParts } from '../parts.ts'
@@ -18,12 +20,12 @@ const startsAtOnce = 32
 
 /** The part of a worker that plans: claims batches that wait for it, has them planned off this thread, and starts or refuses them. */
 export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): Promise<void> } {
-  const { db, clock, log, events, owner, settings } = parts
+  const { db, clock, log, events, owner, settings, prices } = parts
   const bell = makeBell(clock)
   const walking = new Map<string, { controller: AbortController; ended: Promise<void> }>()
   let moreWait = false
   const makePlan = makePlanMaker(parts)
-  const start = gather(db, startBatches, startsAtOnce)
+  const start = gather(db, (tx, starts: readonly Start[]) => startBatches(tx, starts, prices), startsAtOnce)
 
   async function step(signal: AbortSignal): Promise<number> {
     if (walking.size > 0) await stopCancelled()
@@ -75,10 +77,15 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
     const started = await start({
       id: batch.id,
       fence,
-      plan: { ...result, tokens: result.tokens.input + result.tokens.output, blob },
+      plan: {
+        ...result,
+        blob,
+        tokens: result.tokens.input + result.tokens.output,
+        cost: estimatedCost(prices, model, dayOf(clock.now()), result.tokens),
+      },
     })
     if (typeof started === 'object')
-      return conclude(batch, fence, { kind: 'refused', errors: [overQuota(batch, model, started)] }, ms)
+      return conclude(batch, fence, { kind: 'refused', errors: [overQuota(batch, model, started, prices)] }, ms)
     if (started === 'lost') return false
     events.batchPlanned(batch, { lines, model, shards: shards.length, ms })
     db.hint('run')
@@ -101,10 +108,16 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
 }
 
 /** In the words of contract 6.3, where it has some. */
-function overQuota({ projectId }: Batch, model: string, { kind, amount, model: only }: Quota): PlanError {
+function overQuota(
+  { projectId }: Batch,
+  model: string,
+  { kind, amount, model: only }: Quota,
+  { currency }: PriceList,
+): PlanError {
+  const most = kind.startsWith('cost_') ? `${amount / 1e6} ${currency}` : `${amount} tokens`
   const message =
     kind === 'enqueued_tokens'
       ? `Enqueued token limit reached for ${only === null ? 'all models' : shown(model)} in project ${projectId}. Limit: ${amount} enqueued tokens. Please try again once some in_progress batches have been completed.`
-      : `This batch would take project ${projectId} beyond its limit of ${amount} tokens a ${kind === 'tokens_day' ? 'day' : 'month'} (UTC). Please try again when the next one has begun, or make the batch smaller.`
+      : `This batch would take project ${projectId} beyond its limit of ${most} a ${kind.endsWith('_day') ? 'day' : 'month'} (UTC). Please try again when the next one has begun, or make the batch smaller.`
   return { code: 'token_limit_exceeded', message, param: null, line: null }
 }
