@@ -12,6 +12,8 @@ import { startServer } from './child.ts'
 import { fileOf, mean, row, type Scenario } from './table.ts'
 
 const pairs = 3000
+/** As SECURITY.md states it: the row of another's file is fetched before it is seen whose it is. To ask for it is to know its id, which has 142 bits of chance. */
+const boundUs = 20
 /** The fastest and the slowest of each side tell of the machine. */
 const trimmed = 0.1
 
@@ -63,8 +65,8 @@ async function timing(): Promise<void> {
     const { by, error } = apart(...times)
     row(
       `${what}: another's against one that is not there, ${pairs} times each`,
-      `${by.toFixed(1)} us apart, standard error ${error.toFixed(1)} us, of ${(mean(middle(times[1])) * 1000).toFixed(0)} us`,
-      '< 3 errors',
+      `at most ${(Math.abs(by) + 3 * error).toFixed(1)} us apart (${by.toFixed(1)}, and three standard errors), of ${(mean(middle(times[1])) * 1000).toFixed(0)} us`,
+      `< ${boundUs} us`,
     )
   }
   await pool.close()
