@@ -1,4 +1,7 @@
 /** Many processes on one PostgreSQL: an API alone and workers beside it, any of which may be killed or stopped; the database too. */
+import { once } from 'node:events'
+import { Agent, request, type IncomingMessage } from 'node:http'
+import { json } from 'node:stream/consumers'
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -8,7 +11,7 @@ import { openFolder, serve, start, type Running } from '../cli/program.ts'
 import { follow, followToEnd, poll } from '../conformance/follow.ts'
 import { linesOf, model, times } from '../conformance/lines.ts'
 import { readResults } from '../conformance/results.ts'
-import { create, listBatches, tryCreate, upload } from '../conformance/wire.ts'
+import { call, create, listBatches, post, tryCreate, upload, type Batch, type Door } from '../conformance/wire.ts'
 import { findPrograms, newDatabase, startPostgres } from '../support/postgres-server.ts'
 import { watchFor } from './processes.ts'
 
@@ -40,6 +43,31 @@ async function openFleet(database: string, count: number, flags: readonly string
   return { simulator, server, workers, work }
 }
 
+/** Two APIs without workers on one database, and the key that opens both. */
+async function openTwo(database: string): Promise<[Door, Door]> {
+  const folder = await openFolder()
+  const flags = ['--database', database, '--blobs', folder.in('blobs'), '--workers', '0']
+  const first = await serve(folder.in('first'), 'http://127.0.0.1:9', { flags })
+  const second = await serve(folder.in('second'), 'http://127.0.0.1:9', { flags })
+  onTestFinished(async () => {
+    await Promise.all([first, second].map((one) => one[Symbol.asyncDispose]()))
+    await folder[Symbol.asyncDispose]()
+  })
+  return [first, { baseUrl: second.baseUrl, key: first.key }]
+}
+
+/** A create as a client sends it again, which closes its connection at the answer: so no answer counts as arrived. The batch's id. */
+async function repeatAndGo({ baseUrl, key }: Door, creation: object): Promise<string> {
+  const agent = new Agent({ keepAlive: true })
+  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'x-stainless-retry-count': '1' }
+  const sent = request(`${baseUrl}/v1/batches`, { method: 'POST', agent, headers })
+  sent.end(JSON.stringify({ endpoint: '/v1/chat/completions', completion_window: '24h', ...creation }))
+  const [response] = (await once(sent, 'response')) as [IncomingMessage]
+  const { id } = (await json(response)) as Batch
+  agent.destroy()
+  return id
+}
+
 const ownersOf = (database: string) => async (): Promise<string[]> => {
   const client = new pg.Client(database)
   await client.connect()
@@ -59,26 +87,45 @@ describe.runIf(shared)('on a running PostgreSQL', () => {
   }
 
   test('fifty creates at once under one Idempotency-Key, at two processes, are one batch; another body is refused at both', async () => {
-    const database = await fresh()
-    const folder = await openFolder()
-    const flags = ['--database', database, '--blobs', folder.in('blobs'), '--workers', '0']
-    const first = await serve(folder.in('first'), 'http://127.0.0.1:9', { flags })
-    const second = await serve(folder.in('second'), 'http://127.0.0.1:9', { flags })
-    onTestFinished(async () => {
-      await Promise.all([first, second].map((one) => one[Symbol.asyncDispose]()))
-      await folder[Symbol.asyncDispose]()
-    })
-    const { key } = first
-    const doors = [first, { ...second, key }]
+    const [first, second] = await openTwo(await fresh())
     const { id } = await upload(first, linesOf(['']).text)
     const headers = { 'idempotency-key': 'one' }
-    const made = await Promise.all(times(50).map((_, i) => create(doors[i % 2] ?? first, { input_file_id: id }, { headers })))
+    const made = await Promise.all(times(50).map((_, i) => create(i % 2 ? first : second, { input_file_id: id }, { headers })))
     expect(new Set(made.map((batch) => batch.id)).size).toBe(1)
     expect((await listBatches(first)).data).toHaveLength(1)
-    for (const door of doors) {
+    for (const door of [first, second]) {
       const other = await tryCreate(door, { input_file_id: id, metadata: { another: 'body' } }, { headers })
       expect([other.status, other.headers.get('x-should-retry')]).toEqual([409, 'false'])
     }
+  })
+
+  test('fifty repeats at once of a create without a key, at two processes, are one batch while no answer has arrived', async () => {
+    const [first, second] = await openTwo(await fresh())
+    const { id: input_file_id } = await upload(first, linesOf(['']).text)
+    const repeats = (count: number) =>
+      Promise.all(times(count).map((_, i) => repeatAndGo(i % 2 ? first : second, { input_file_id })))
+    const made = [...(await repeats(50)), ...(await repeats(2))]
+    expect(new Set(made).size).toBe(1)
+    expect((await listBatches(first)).data.map(({ id }) => id)).toEqual([made[0]])
+    expect((await create(second, { input_file_id })).id, 'what is no repeat is a batch of its own').not.toBe(made[0])
+  })
+
+  test('a key has its requests a second at two processes together', async () => {
+    const [first, second] = await openTwo(await fresh())
+    const limit = 20
+    const answer = await post(first, '/v1/admin/keys', { name: 'k', limits: { requests_per_second: limit } })
+    const { key } = answer.json as { key: string }
+    const began = performance.now()
+    const seconds = () => (performance.now() - began) / 1000
+    const statuses: number[] = []
+    while (seconds() < 1.5) {
+      const asked = times(40).map((_, i) => call(i % 2 ? first : second, 'GET', '/v1/batches', { key }))
+      statuses.push(...(await Promise.all(asked)).map(({ status }) => status))
+    }
+    const through = statuses.filter((status) => status === 200).length
+    expect(through).toBeGreaterThanOrEqual(limit)
+    expect(through, `of ${statuses.length}`).toBeLessThanOrEqual(limit + limit * seconds())
+    expect(new Set(statuses)).toEqual(new Set([200, 429]))
   })
 
   test('four workers share a batch within the ceiling; each line is in one result', { timeout: 90_000 }, async () => {
