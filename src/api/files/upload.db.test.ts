@@ -14,6 +14,7 @@ import { silentLog } from '../../kit/log.ts'
 import { makeMetrics } from '../../kit/metrics.ts'
 import { DbUnavailable, type Db } from '../../store/db.ts'
 import { insertProject } from '../../store/projects.ts'
+import { putQuota, storedBytes } from '../../store/quotas.ts'
 import { makeJanitor } from '../../worker/clean/janitor.ts'
 import { createBatches } from '../../store/create-batches.ts'
 import { gather } from '../../store/gather.ts'
@@ -80,6 +81,7 @@ async function open(openDb: OpenDb) {
     return names
   }
   return {
+    db: real,
     blobs,
     upload: async (its: typeof trouble) => {
       trouble = its
@@ -109,5 +111,14 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     expect(await upload('away')).toBe(503)
     await sweep()
     expect(await blobs()).toEqual([])
+  })
+
+  test('of twenty uploads at once as many are kept as there is room for, and nothing stays of the others', async () => {
+    const { db, upload, blobs, sweep } = await open(openDb)
+    await putQuota(db, { projectId, kind: 'storage_bytes', model: null, amount: 5 * 3 + 2 })
+    const answers = await Promise.all(Array.from({ length: 20 }, () => upload('none')))
+    expect(answers.toSorted()).toEqual([...Array<number>(5).fill(200), ...Array<number>(15).fill(429)])
+    await sweep()
+    expect([await storedBytes(db, projectId), (await blobs()).length]).toEqual([15, 5])
   })
 })
