@@ -12,6 +12,8 @@ export interface S3Subject extends AsyncDisposable {
   readonly s3: S3TestServer
   readonly client: S3
   readonly endpoint: string
+  /** A bucket that only this project may use; the server is started again for it. */
+  newBucket(bucket: string, project: string): Promise<void>
   put(bucket: string, key: string, bytes: string | Buffer): Promise<string>
   /** null: there is no such object. */
   get(bucket: string, key: string): Promise<string | null>
@@ -29,16 +31,19 @@ export async function openOnS3(server: string, before: boolean): Promise<S3Subje
   const { endpoint, pathStyle } = before ? hostStyle(s3) : { endpoint: s3.url, pathStyle: true }
   const access = `endpoint: "${endpoint}", accessKeyId: ${s3.accessKeyId}, secretAccessKey: { file: secret }, pathStyle: ${pathStyle}`
   await writeFile(join(folder, 'secret'), `${s3.secretAccessKey}\n`)
-  await writeFile(
-    join(folder, 'nightshift.yaml'),
-    `buckets:
+  const settings = join(folder, 'nightshift.yaml')
+  const writeSettings = (more = '') =>
+    writeFile(
+      settings,
+      `buckets:
   - { bucket: jobs, ${access} }
   - { bucket: team-*, ${access}, prefix: in }
   - { bucket: readable, ${access}, write: false }
   - { bucket: writable, ${access}, read: false }
-${before ? `blobs: { bucket: night, prefix: prod, ${access} }\n` : ''}`,
-  )
-  const subject = await openLocal({}, join(folder, 'nightshift.yaml'))
+${more}${before ? `blobs: { bucket: night, prefix: prod, ${access} }\n` : ''}`,
+    )
+  await writeSettings()
+  const subject = await openLocal({}, settings)
   const get = (Bucket: string, Key: string): Promise<string | null> =>
     client.getObject({ Bucket, Key }).then(
       ({ Body }) => Body?.transformToString() ?? null,
@@ -49,6 +54,11 @@ ${before ? `blobs: { bucket: night, prefix: prod, ${access} }\n` : ''}`,
     s3,
     client,
     endpoint,
+    async newBucket(bucket, project) {
+      await client.createBucket({ Bucket: bucket })
+      const entry = `  - { bucket: ${bucket}, projects: ["${project}"], ${access} }\n`
+      await subject.restart({ whileOff: () => writeSettings(entry) })
+    },
     async put(bucket, key, bytes) {
       await client.putObject({ Bucket: bucket, Key: key, Body: Buffer.from(bytes) })
       return `s3://${bucket}/${key}`

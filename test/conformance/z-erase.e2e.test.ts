@@ -1,15 +1,18 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect } from 'vitest'
+import { describe, expect } from 'vitest'
 import type { ErasureView } from '../../src/domain/erasure.ts'
+import { findS3Program, serverNames } from '../support/s3-server.ts'
 import { follow, followToEnd, poll } from './follow.ts'
 import { linesOf } from './lines.ts'
+import type { LocalSubject } from './local.ts'
+import { openOnS3 } from './s3-subject.ts'
 import { test, isRemote, openLocal } from './subject.ts'
 import { call, create, expectRefused, post, upload, type Door } from './wire.ts'
 
-async function openTeam() {
-  const subject = await openLocal()
+async function openTeam(on?: LocalSubject) {
+  const subject = on ?? (await openLocal())
   const operator: Door = { ...subject, key: (await subject.newKey({ isOperator: true })).key }
   const team = (await post(operator, '/v1/admin/projects', { name: 'team' })).json as { id: string }
   const member: Door = { ...subject, key: (await subject.newKey({ access: [{ project: team.id }] })).key }
@@ -57,6 +60,37 @@ test.skipIf(isRemote)('271: a project is erased with everything of it, and the r
   await subject.advance(3_600_000)
   await poll(erasures, (one) => one?.confirmed_at !== null, 'it was looked for once more')
   expect((await post(operator, '/v1/admin/projects', { name: 'team' })).status, 'its name is free').toBe(200)
+})
+
+describe.each(serverNames)('%s', (server) => {
+  test.skipIf(isRemote || findS3Program(server) === null)(
+    '271: of one whose bytes lie on S3 nothing is left there but what its users put into its bucket',
+    async () => {
+      await using on = await openOnS3(server, true)
+      const { subject, operator, team, member, erasures } = await openTeam(on.subject)
+      await on.newBucket('leaving', team.id)
+      await upload(subject, linesOf(['']).text)
+      const put = (name: string, script: string[]) => on.put('leaving', `in/${name}.jsonl`, linesOf(script).text)
+      const run = async (input_file_id: string) => followToEnd(member, (await create(member, { input_file_id })).id)
+      for (const name of ['a', 'b']) await run(await put(name, ['', '[[400]]']))
+      await on.put('leaving', 'in/b-output.jsonl', 'theirs now\n')
+      await run((await upload(member, linesOf(['', '[[400]]']).text)).id)
+      const running = await create(member, { input_file_id: await put('c', ['', '[[wait end]]']) })
+      await follow(member, running.id, ({ request_counts }) => request_counts.completed === 1)
+      const ofTeam = async () => (await on.list('night', '')).filter((key) => key.includes(team.id))
+      for (const store of ['files', 'scratch']) expect(await ofTeam()).toContainEqual(expect.stringContaining(`/${store}/`))
+      expect(await on.list('leaving', '')).toContain('in/a-output.jsonl')
+
+      await call(operator, 'DELETE', `/v1/admin/projects/${team.id}`)
+      const report = await poll(erasures, (one) => one?.status === 'erased', 'it is erased')
+      expect(report?.deleted).toMatchObject({ batches: 4, files: 3, objects: 6 })
+      expect(await on.list('leaving', '')).toEqual(['a', 'b-output', 'b', 'c'].map((name) => `in/${name}.jsonl`))
+      expect(await ofTeam()).toEqual([])
+      for (const Bucket of ['leaving', 'night'])
+        expect((await on.client.listMultipartUploads({ Bucket })).Uploads ?? []).toEqual([])
+      expect(await on.list('night', `prod/files/${subject.projectId}/`), 'of another').toHaveLength(1)
+    },
+  )
 })
 
 test.skipIf(isRemote)('272: what is not to be erased is refused, and says why', async () => {
