@@ -5,8 +5,10 @@ import { startSimulator } from '../../src/app.ts'
 import { followToEnd, poll } from '../conformance/follow.ts'
 import { linesOf, model, times } from '../conformance/lines.ts'
 import { readResults } from '../conformance/results.ts'
-import { create, getBatch, listBatches, upload } from '../conformance/wire.ts'
+import { startScriptedBackend } from '../conformance/scripted-backend.ts'
+import { call, create, expectRefused, getBatch, listBatches, post, upload } from '../conformance/wire.ts'
 import { freePort } from '../support/free-port.ts'
+import { startListener } from '../support/listener.ts'
 import { openFolder, serve, start } from './program.ts'
 
 const simulated = { models: [model], firstTokenMs: 0, tokenMs: 0 }
@@ -68,33 +70,62 @@ test.concurrent('asked to end it waits for open calls; asked again it ends at on
   expect(ended, 'not 0: it was told twice').toBe(143)
 })
 
-test.concurrent('a pipe gets no key, and no log has a key or what a line says', async () => {
+test.concurrent('a pipe gets no key, and no log has a key, a secret, or what a line or its answer says', async () => {
   await using folder = await openFolder()
-  await using simulator = await startSimulator(simulated)
-  const backendKey = 'sk-of-the-backend'
+  await using backend = await startScriptedBackend()
+  await using listener = await startListener()
+  listener.answer(500)
+  const [backendKey, wrongKey] = ['sk-of-the-backend', 'ns-of-nobody']
   const data = folder.in('data')
-  await using server = await serve(data, simulator.url, {
-    flags: ['--log-level', 'debug', '--attempts', '2', '--backoff-base', '1ms'],
+  const closed = await freePort()
+  await using server = await serve(data, backend.url, {
+    flags: [
+      ['--log-level', 'debug', '--attempts', '2', '--backoff-base', '1ms'],
+      ['--fetch-allow', '127.0.0.1', '--fetch-ports', `${listener.port},${closed}`],
+    ].flat(),
     env: { NIGHTSHIFT_BACKEND_KEY: backendKey },
   })
   expect(server.err()).toContain(`Its key is in ${join(data, 'credentials.json')}`)
   expect((await stat(join(data, 'credentials.json'))).mode & 0o777).toBe(0o600)
   expect((await stat(data)).mode & 0o077, 'the data folder is its owner’s alone').toBe(0)
 
-  const good = linesOf(['', '[[400]]', '[[500]]', '[[garbage]]', '[[reset]]'])
-  const batch = await create(server, { input_file_id: (await upload(server, good.text)).id })
+  const urls = [listener.url, listener.url.replace(listener.port, String(closed))]
+  const hooks = await Promise.all(urls.map((url) => post(server, '/v1/webhooks', { url })))
+  const hookSecrets = hooks.map(({ json }) => (json as { secret: string }).secret)
+  const good = linesOf(['', '[[400]]', '[[500]]', '[[text]]', '[[text 422]]', '[[reset]]']) // NOTE: what is answered says `echo`, `scripted` or `not JSON`
+  const metadata = { note: good.mark }
+  const batch = await create(server, { input_file_id: (await upload(server, good.text)).id, metadata })
   const doubled = linesOf(times(2))
   const refused = await create(server, { input_file_id: (await upload(server, doubled.text.replaceAll('line-1', 'line-0'))).id })
   await writeFile(join(data, 'buckets/default/secret-name.jsonl'), `${good.mark} is not JSON\n`)
   const broken = await create(server, { input_file_id: 's3://default/secret-name.jsonl' })
-  expect((await followToEnd(server, batch.id)).request_counts).toEqual({ total: 5, completed: 1, failed: 4 })
+  expect((await followToEnd(server, batch.id)).request_counts).toEqual({ total: 6, completed: 1, failed: 5 })
   expect((await followToEnd(server, refused.id)).status).toBe('failed')
   expect((await followToEnd(server, broken.id)).status).toBe('failed')
-  await fetch(`${server.baseUrl}/v1/batches?key=${server.key}`, { headers: { authorization: `Bearer ${server.key}x` } })
+  expectRefused(await call(server, 'POST', '/v1/batches', { body: `${good.mark} is not JSON` }), 400)
+  for (const key of [wrongKey, `${server.key}x`])
+    expectRefused(await call(server, 'GET', `/v1/batches?key=${server.key}`, { key }), 401)
+  await poll(
+    async () => server.err().split('event told').length - 1,
+    (count) => count >= 6,
+    'both webhooks were tried for all three',
+  )
   server.signal('SIGTERM')
   const { out, err } = await server.ended
   expect(err, 'there is a log').toContain('batch published')
-  for (const secret of [server.key, backendKey, good.mark, doubled.mark]) expect(out + err).not.toContain(secret)
+  const keys = [server.key, wrongKey, backendKey, ...hookSecrets, 'in-the-query']
+  for (const secret of [...keys, good.mark, doubled.mark, 'echo', 'scripted', 'not J']) expect(out + err).not.toContain(secret)
+})
+
+test.concurrent('where others reach it without TLS it warns of it, once', async () => {
+  await using folder = await openFolder()
+  for (const [host, warnings] of [
+    ['0.0.0.0', 1],
+    ['127.0.0.1', 0],
+  ] as const) {
+    await using server = await serve(folder.in('data'), 'http://127.0.0.1:1', { flags: ['--host', host] })
+    expect(server.err().match(/^WARNING: .*without TLS.*$/gm) ?? [], server.err()).toHaveLength(warnings)
+  }
 })
 
 test.concurrent('a data folder that was moved has its bucket where it is now, and the same key', async () => {
