@@ -39,6 +39,8 @@ export interface FileView {
 /** Sums of what batches have used. */
 export interface UsageRowView {
   readonly date?: string
+  readonly project_id?: string
+  readonly project_name?: string
   readonly api_key_id?: string
   readonly model?: string
   readonly endpoint?: string
@@ -60,6 +62,10 @@ export interface UsageAsk {
   readonly start?: string
   readonly end?: string
   readonly group_by?: string
+}
+export interface UsageOfAllAsk extends UsageAsk {
+  /** By id or name. */
+  readonly project?: string
 }
 
 export interface Page<T> {
@@ -142,6 +148,8 @@ export interface Client {
   models(signal?: AbortSignal): Promise<readonly string[]>
   /** What the project has used. */
   usage(ask: UsageAsk, signal?: AbortSignal): Promise<UsageView>
+  /** What all projects have used, or one of them: for operators. */
+  usageOfAll(ask: UsageOfAllAsk): Promise<UsageView>
   projects(): Promise<readonly ProjectView[]>
   createProject(name: string): Promise<ProjectView>
   /** `keep_days`: null is as the server does. */
@@ -288,6 +296,7 @@ export function openClient({ url, key, fetch: answering }: Reach): Client {
       return (response.body ?? []) as AsyncIterable<Uint8Array>
     },
     usage: (ask, signal) => json(patient(`/usage?${new URLSearchParams({ ...ask }).toString()}`, signal)),
+    usageOfAll: (ask) => json(patient(`/admin/usage?${new URLSearchParams({ ...ask }).toString()}`, undefined)),
     projects: async () => (await json<Page<ProjectView>>(patient('/admin/projects', undefined))).data,
     createProject: (name) => json(once('/admin/projects', posted({ name }))),
     changeProject: (id, change) => json(once(`/admin/projects/${named(id)}`, posted(change))),

@@ -44,6 +44,8 @@ for (const own of [
   'event',
   'dry-run',
   'yes',
+  'all',
+  'by',
 ])
   flags.add(`--${own}`)
 const others = ['big', '10gb', 'fleet', 'seeds', 'seed', 'bug', 'bugs', 'minutes', 'now']

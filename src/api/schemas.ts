@@ -69,7 +69,7 @@ export type RetryBody = Static<typeof retryBody>
 
 const nullable = (of: ReturnType<typeof Type.String> | ReturnType<typeof Type.Integer>) => Type.Union([of, Type.Null()])
 const time = nullable(Type.Integer({ description: 'seconds since 1970' }))
-const count = Type.Integer({ minimum: 0 })
+export const count = Type.Integer({ minimum: 0 })
 
 export const usage = Type.Object({
   type: Type.String(),
@@ -81,7 +81,7 @@ export const usage = Type.Object({
   total_tokens: count,
 })
 
-const cost = Type.Object({ value: Type.Number(), currency: Type.String() })
+export const cost = Type.Object({ value: Type.Number(), currency: Type.String() })
 
 export const batch = Type.Object({
   id: Type.String(),
@@ -176,7 +176,6 @@ export const listOf = <T extends TSchema>(of: T) =>
 
 /** Query strings come as text and are read by `query.ts`, which says what is wrong in the contract's words; here they are described. */
 export const whole = (maximum: number) => ({ [described]: { type: 'integer', minimum: 1, maximum } })
-const day = { [described]: { type: 'string', format: 'date' } }
 export const after = Type.Optional(Type.String({ description: 'the last id of the page before' }))
 export const batchesQuery = Type.Object({ after, limit: Type.Optional(Type.String(whole(100))) })
 export const filesQuery = Type.Object({
@@ -215,74 +214,4 @@ export const contentBytes = {
   description: 'The bytes; a range of them with 206',
   content: { 'application/octet-stream': { schema: Type.String({ format: 'binary' }) } },
 }
-/** OpenAI's kinds of usage. */
-export const kindParams = Type.Object({ kind: Type.String() })
 export const idParams = Type.Object({ id: Type.String() })
-
-export const usageQuery = Type.Object({
-  start: Type.Optional(Type.String({ description: 'first day, such as 2026-11-01 (UTC); default 30 days', ...day })),
-  end: Type.Optional(Type.String({ description: 'last day, included; default today', ...day })),
-  group_by: Type.Optional(
-    Type.String({
-      description: 'date, model, api_key_id, endpoint, separated by commas; default date,model',
-      [described]: { type: 'string', pattern: '^((date|model|api_key_id|endpoint)(,(date|model|api_key_id|endpoint))*)?$' },
-    }),
-  ),
-})
-export type UsageQuery = Static<typeof usageQuery>
-
-export const usageList = Type.Object({
-  object: Type.Literal('list'),
-  start: Type.String(),
-  end: Type.String(),
-  data: Type.Array(
-    Type.Object({
-      object: Type.Literal('usage'),
-      date: Type.Optional(Type.String()),
-      api_key_id: Type.Optional(Type.String()),
-      model: Type.Optional(Type.String()),
-      endpoint: Type.Optional(Type.String()),
-      batches: count,
-      requests: Type.Object({ completed: count, failed: count }),
-      input_tokens: count,
-      input_cached_tokens: count,
-      output_tokens: count,
-      total_tokens: count,
-      seconds: Type.Number(),
-      cost: Type.Optional(Type.Union([cost, Type.Null()])),
-    }),
-  ),
-})
-
-const groups = ['model', 'api_key_id', 'project_id']
-const oneOrMore = Type.Optional(
-  Type.Unsafe<string | string[]>({
-    anyOf: [Type.String(), Type.Array(Type.String())],
-    [described]: { type: 'array', items: { type: 'string', enum: groups } },
-  }),
-)
-const seconds = { [described]: { type: 'integer', minimum: 0, maximum: 253_402_300_799 } }
-export const bucketQuery = Type.Object({
-  start_time: Type.String({ description: 'seconds since 1970', ...seconds }),
-  end_time: Type.Optional(Type.String(seconds)),
-  bucket_width: Type.Optional(Type.String({ [described]: { type: 'string', enum: ['1d'] } })),
-  group_by: oneOrMore,
-  'group_by[]': oneOrMore,
-  limit: Type.Optional(Type.String(whole(31))),
-  page: Type.Optional(Type.String(seconds)),
-})
-export type BucketQuery = Static<typeof bucketQuery>
-
-export const bucketPage = Type.Object({
-  object: Type.Literal('page'),
-  data: Type.Array(
-    Type.Object({
-      object: Type.Literal('bucket'),
-      start_time: Type.Integer(),
-      end_time: Type.Integer(),
-      results: Type.Array(Type.Record(Type.String(), Type.Unknown())),
-    }),
-  ),
-  has_more: Type.Boolean(),
-  next_page: Type.Union([Type.String(), Type.Null()]),
-})

@@ -23,7 +23,7 @@ import { refuseUnknown } from './routes.ts'
 import { endLateBody, endStalledUpload, endUnheard } from './stalls.ts'
 import { limitConnections, safeHeaders, serverOptions } from './serving.ts'
 import { usageBucketRoutes } from './usage/usage-buckets.ts'
-import { usageRoutes } from './usage/usage.ts'
+import { usageOfAllRoutes, usageRoutes } from './usage/usage.ts'
 import { webhookRoutes } from './webhooks/webhooks.ts'
 
 /** What ends a connection before there is a request. */
@@ -126,6 +126,7 @@ export async function makeApi(given: Omit<ApiParts, 'quotas'>, guard: Guard = ma
         webhookRoutes(routes, parts)
         adminRoutes(routes, parts)
         auditListRoutes(routes, parts)
+        usageOfAllRoutes(routes, parts)
       },
       { prefix },
     )

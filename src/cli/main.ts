@@ -31,7 +31,7 @@ import { grantable, usualSet } from '../domain/rights.ts'
 import { eventTypes } from '../domain/webhook.ts'
 import { clientOf, serverOf, type ServerFlags } from './server.ts'
 import { coloured, describeBatch, openTerminal, table, when, type Terminal } from './terminal.ts'
-import { usage, usageFormats } from './usage.ts'
+import { usage, usageFormats, usageOfAll } from './usage.ts'
 import { watch } from './watch.ts'
 import { deleteWebhook, enableWebhook, listWebhooks, showDeliveries, showSecret } from './webhooks.ts'
 
@@ -186,14 +186,6 @@ ofServer(add('cancel <id>', 'cancel a batch')).action(
   }),
 )
 
-ofServer(
-  add('usage', 'what the project has used, and what it cost')
-    .option('--from <date>', 'first day, such as 2026-11-01 (UTC); default: 30 days')
-    .option('--to <date>', 'last day; default: today')
-    .option('--by <names>', 'date, model, api_key_id, endpoint; default: date,model')
-    .addOption(new Option('--format <format>', 'how it is written').choices(usageFormats).default(usageFormats[0])),
-).action(act((t, f) => usage(t, client(f), f)))
-
 const group = (name: string, about: string) => program.command(name).description(about)
 const sub = (parent: Command, spec: string, about: string) =>
   withSettings(parent.command(spec).description(about).option('--json', 'one JSON document'), data)
@@ -282,8 +274,8 @@ sub(buckets, 'check <bucket>', 'try a grant: look, write, publish, read, delete'
 const quotas = group('quotas', 'what projects may have at most')
 const ofQuotas = (spec: string, about: string) =>
   ofOffice(sub(quotas, spec, about)).option('--project <name>', 'by id or name; default: "default", or that of the key')
-/** Of the server that the environment names too: a project may see its own with any key. */
-const quotaOffice = <T>(flags: Flags, work: (office: Office) => Promise<T>): Promise<T> => {
+/** Of the server that the environment names too. */
+const nearestOffice = <T>(flags: Flags, work: (office: Office) => Promise<T>): Promise<T> => {
   const isNamed = [flags.url, flags.key, flags.data, flags.database].some((flag) => flag !== undefined)
   return office({ ...flags, ...(!isNamed && serverOf(env)) }, work)
 }
@@ -298,18 +290,37 @@ function amountIn(text: string): number {
   return amount
 }
 ofQuotas('list', 'with what is used of each').action(
-  act((t, f) => quotaOffice(f, (at) => listQuotas(t, at, f.project as string | undefined))),
+  act((t, f) => nearestOffice(f, (at) => listQuotas(t, at, f.project as string | undefined))),
 )
 ofQuotas('set <kind> <amount>', `one of ${Object.keys(quotaKinds).join(', ')}`)
   .option('--model <name>', 'of enqueued_tokens: only of this model')
   .action(
     act((t, f, [kind = '', text = '']) =>
-      quotaOffice(f, (at) => setQuota(t, at, { ...quotaName(f, kind), amount: amountIn(text) })),
+      nearestOffice(f, (at) => setQuota(t, at, { ...quotaName(f, kind), amount: amountIn(text) })),
     ),
   )
 ofQuotas('delete <kind>', 'as much as it likes')
   .option('--model <name>', 'of enqueued_tokens: that of this model')
-  .action(act((t, f, [kind = '']) => quotaOffice(f, (at) => deleteQuota(t, at, quotaName(f, kind)))))
+  .action(act((t, f, [kind = '']) => nearestOffice(f, (at) => deleteQuota(t, at, quotaName(f, kind)))))
+withSettings(
+  add('usage', 'what was used, and what it cost')
+    .option('--url <url>', 'address of the server (with --key)')
+    .option('--key <key>', 'key for it (with --url); that of an operator for more than its project')
+    .option('--all', 'of all projects')
+    .option('--project <name>', 'of this project, by id or name')
+    .option('--from <date>', 'first day, such as 2026-11-01 (UTC); default: 30 days')
+    .option('--to <date>', 'last day; default: today')
+    .option('--by <names>', 'date, project_id (with --all), model, api_key_id, endpoint; default: all but the last two')
+    .addOption(new Option('--format <format>', 'how it is written').choices(usageFormats).default(usageFormats[0])),
+  data,
+).action(
+  act((t, f) => {
+    const project = f.project as string | undefined
+    return f.all === true || project !== undefined
+      ? nearestOffice(f, (at) => usageOfAll(t, at, project, f))
+      : usage(t, client(f), f)
+  }),
+)
 const webhooks = group('webhooks', 'who is told of the ends of batches')
 const ofWebhooks = (spec: string, about: string) =>
   ofServer(webhooks.command(spec).description(about).option('--json', 'one JSON document'))

@@ -18,6 +18,7 @@ export type Office = Pick<
   | 'quotas'
   | 'setQuota'
   | 'deleteQuota'
+  | 'usageOfAll'
 >
 
 export interface OfficeFlags {

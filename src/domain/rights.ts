@@ -78,6 +78,7 @@ export const operations = {
   'admin.keys.list': ['project:admin'],
   'admin.keys.create': ['project:admin'],
   'admin.keys.revoke': ['project:admin'],
+  'admin.usage.read': ['operator'],
   'admin.quotas.list': ['project:admin'],
   'admin.quotas.set': ['operator'],
   'admin.quotas.delete': ['operator'],

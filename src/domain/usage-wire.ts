@@ -6,12 +6,15 @@ import type { UsageRow } from './usage-rows.ts'
 
 /** A key stands in a row only if rows were told apart by it. `cost`: null where something in it has no price; left out where there is no price list. */
 export const usageRowWire = (
-  { day, keyId, model, endpoint, batches, sums }: UsageRow,
+  { day, projectId, keyId, model, endpoint, batches, sums }: UsageRow,
   prices: PriceList,
   cost: bigint | null,
+  projectName: string | undefined,
 ) => ({
   object: 'usage',
   ...(day !== null && { date: dateOf(day) }),
+  ...(projectId !== null && { project_id: projectId }),
+  ...(projectName !== undefined && { project_name: projectName }),
   ...(keyId !== null && { api_key_id: keyId }),
   ...(model !== null && { model }),
   ...(endpoint !== null && { endpoint }),

@@ -14,6 +14,7 @@ import { openPostgres } from './postgres.ts'
 import { claimShards, claimShort, openBatches, openModels, renewShards, stoppedBatches, type OpenBatch } from './shards.ts'
 import { batchesToSweep, pruneBatches } from './sweeps.ts'
 import { renewUploads, takeLapsedUploads } from './uploads.ts'
+import { usageBetween } from './usage.ts'
 import { cancelledAmong, listTroubles, takeOver } from './walks.ts'
 import { claimCompose, claimPlan } from '../../test/support/one.ts'
 
@@ -27,8 +28,9 @@ function explaining(db: Db, explain: string, steps: string[], told: (row: Row) =
   return { ...db, query, tx: (work) => work({ query }) }
 }
 
-/** A table from end to end, or along the index of its primary key, which is as long. Partial indexes of what is open are short. */
-const wholeTable = /^SCAN (?!(page|p|s|few|more|CONSTANT)\b|\d+ CONSTANT)\w+\b(?! USING (COVERING )?INDEX (batches|shards)_)/
+/** A table from end to end, or along the index of its primary key, which is as long. Partial indexes of what is open are short, and projects are few. */
+const wholeTable =
+  /^SCAN (?!(page|p|s|few|more|projects|CONSTANT)\b|\d+ CONSTANT)\w+\b(?! USING (COVERING )?INDEX (batches|shards)_)/
 
 async function askAll(db: Db, seen: Db): Promise<void> {
   const id = await runningBatch(db, 3)
@@ -66,6 +68,8 @@ async function askAll(db: Db, seen: Db): Promise<void> {
   await pruneCreates(seen, 0, 10)
   await pruneBatches(seen, 0, 10)
   await takeOver(seen)
+  await usageBetween(seen, project, [1, 2])
+  await usageBetween(seen, null, [1, 2])
 }
 
 test('no list, claim, look or sweep passes what has ended: each finds its rows by an index', async () => {
@@ -77,6 +81,8 @@ test('no list, claim, look or sweep passes what has ended: each finds its rows b
   )
   expect(steps.filter((step) => wholeTable.test(step))).toEqual([])
   expect(steps).toContainEqual(expect.stringMatching(/^SEARCH g .*shard=\? AND fence=\? AND number>\?/))
+  const byProject = 'SEARCH usage USING INDEX sqlite_autoindex_usage_1 (project_id=? AND day>? AND day<?)'
+  expect(steps.filter((step) => step === byProject)).toHaveLength(2)
   expect(steps).toContain('SEARCH files USING INDEX files_list (project_id=? AND (created_at,id)<(?,?))')
 })
 
@@ -88,8 +94,8 @@ interface Node {
   readonly Plans?: readonly Node[]
 }
 
-/** A row a worker, or two. */
-const short = new Set(['slots', 'workers'])
+/** A row a worker, or two; a row a project. */
+const short = new Set(['slots', 'workers', 'projects'])
 /** Partial indexes of what is open are short. */
 const ofWhatIsOpen =
   /^(batches_(open|validating|running|running_of|sweep)|shards_(waiting|held|held_of)|files_expiry|outputs_expiry)$/

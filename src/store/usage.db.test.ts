@@ -3,7 +3,7 @@ import { newBatch, project, runningBatch } from '../../test/support/batch-rows.t
 import { databases } from '../../test/support/databases.ts'
 import { claimCompose, publishBatch } from '../../test/support/one.ts'
 import { dayOf } from '../domain/day.ts'
-import type { BatchId } from '../domain/ids.ts'
+import type { BatchId, ProjectId } from '../domain/ids.ts'
 import { noSums } from '../domain/usage.ts'
 import { cancelBatch, loadBatch } from './batches.ts'
 import type { Db } from './db.ts'
@@ -31,8 +31,8 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
   }
 
   /** Ends a batch, cancelled and with results. */
-  async function end(db: Db, id: BatchId, fenceOff = 0): Promise<boolean> {
-    await cancelBatch(db, project, id)
+  async function end(db: Db, id: BatchId, fenceOff = 0, projectId = project): Promise<boolean> {
+    await cancelBatch(db, projectId, id)
     await db.query(`update shards set state = 'closed' where batch_id = $1`, [id])
     const walk = await claimCompose(db, 'composer', 60_000, 0)
     const batch = await loadBatch(db, id)
@@ -53,6 +53,7 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     expect(rows).toEqual([
       {
         day: expect.closeTo(day, -1) as number,
+        projectId: project,
         keyId: 'k',
         model: 'm',
         endpoint: '/v1/chat/completions',
@@ -62,6 +63,21 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
       { ...rows[0], keyId: 'other', batches: 1, sums },
     ])
     expect(await usageBetween(db, project, [day + 2, day + 9])).toEqual([])
+  })
+
+  test('of all projects, each has rows of its own, by day and then by project', async () => {
+    const db = await open()
+    const other = 'p0' as ProjectId
+    await end(db, await runningBatch(db))
+    await end(db, await runningBatch(db, 2, { projectId: other }), 0, other)
+    const day = dayOf(Date.now())
+    const rows = await usageBetween(db, null, [day - 1, day + 1])
+    expect(rows.map(({ projectId, batches }) => [projectId, batches])).toEqual([
+      [other, 1],
+      [project, 1],
+    ])
+    expect(await usageBetween(db, other, [day - 1, day + 1])).toEqual(rows.slice(0, 1))
+    expect(await usageBetween(db, null, [day + 2, day + 9])).toEqual([])
   })
 
   test('a publication whose fence is old adds nothing', async () => {

@@ -21,14 +21,20 @@ export async function addUsage(tx: Queries, batchIds: readonly string[]): Promis
   )
 }
 
-/** Of a project, from one day to another, both included, as finely as it is kept; by day, key, model, endpoint. */
-export async function usageBetween(db: Queries, projectId: ProjectId, [from, to]: readonly [Day, Day]): Promise<UsageRow[]> {
+/** Of a project, or (null) of all that there are; from one day to another, both included, as finely as it is kept; by day, project, key, model, endpoint. */
+export async function usageBetween(
+  db: Queries,
+  projectId: ProjectId | null,
+  [from, to]: readonly [Day, Day],
+): Promise<UsageRow[]> {
+  const [whose, values] = projectId === null ? ['in (select id from projects)', []] : ['= $3', [projectId]]
   const rows = await db.query(
-    `select * from usage where project_id = $1 and day >= $2 and day <= $3 order by day, key_id, model, endpoint`,
-    [projectId, from, to],
+    `select * from usage where project_id ${whose} and day >= $1 and day <= $2 order by day, project_id, key_id, model, endpoint`,
+    [from, to, ...values],
   )
   return rows.map((row) => ({
     day: int(row, 'day'),
+    projectId: text(row, 'project_id'),
     keyId: text(row, 'key_id'),
     model: JSON.parse(text(row, 'model')) as string,
     endpoint: text(row, 'endpoint'),

@@ -1,7 +1,8 @@
-import { stat } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { startSimulator } from '../../src/app.ts'
 import { poll } from '../conformance/follow.ts'
+import { linesOf, model } from '../conformance/lines.ts'
 import { call } from '../conformance/wire.ts'
 import { expectFailure, openFolder, run, serve } from './program.ts'
 
@@ -93,6 +94,35 @@ test.concurrent('what a project may have is bounded on the database of a machine
     'admin.projects.create',
   ])
 })
+
+test.concurrent(
+  'who used what is told over all projects, beside a server with the key of an operator and without one',
+  async () => {
+    await using opened = await open()
+    const { data, night, json } = opened
+    await using backend = await startSimulator({ models: [model] })
+    const team = await json<{ id: string }>('projects', 'create', 'team')
+    const { key } = await json<Key>('keys', 'create', '--project', 'team')
+    await writeFile(opened.in('a.jsonl'), linesOf(['', '']).text)
+    const usage = ['usage', '--by', 'project_id', '--format', 'csv']
+    const title = 'project_id,project,date,model,endpoint,api_key_id,batches,completed,failed,input,cached,output,seconds,cost'
+    const told = new RegExp(`^${title}\\r\\n${team.id},team,,,,,1,2,0,[\\d,]+\\r\\n$`)
+    {
+      await using server = await serve(data, backend.url)
+      const operator = await json<Key>('keys', 'create', '--operator')
+      const by = (secret: string) => ['--url', server.baseUrl, '--key', secret]
+      const ended = await night('create', 'a.jsonl', '--watch', ...by(key))
+      expect(ended.code, ended.err).toBe(0)
+      expect((await night(...usage, '--all', ...by(operator.key))).out).toMatch(told)
+      expect((await night(...usage, '--project', 'default', ...by(operator.key))).out).toBe(`${title}\r\n`)
+      expectFailure(await night(...usage, '--all', ...by(key)), 1, "lacks the right 'operator'")
+    }
+    expect((await night(...usage, '--all', '--data', data)).out, 'without a server').toMatch(told)
+    expect((await json<{ data: unknown[] }>('usage', '--project', 'team')).data).toHaveLength(1)
+    expectFailure(await night('usage', '--project', 'none'), 1, "There is no project 'none'")
+  },
+  60_000,
+)
 
 test.concurrent('a key is alone on standard output, so that a script can take it', async () => {
   await using opened = await open()

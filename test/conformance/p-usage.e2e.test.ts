@@ -3,12 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { follow, followToEnd } from './follow.ts'
-import { linesOf, times, type Lines } from './lines.ts'
+import { linesOf, model, times, type Lines } from './lines.ts'
 import { test, hasScript, hasSecondKey, isRemote, openLocal } from './subject.ts'
 import { call, cancel, create, expectRefused, upload, type Batch, type Door } from './wire.ts'
 
 interface Row {
   readonly date?: string
+  readonly project_id?: string
+  readonly project_name?: string
   readonly model?: string
   readonly endpoint?: string
   readonly batches: number
@@ -22,8 +24,8 @@ interface Row {
 const end = async (door: Door, lines: Lines, endpoint = '/v1/chat/completions'): Promise<Batch> =>
   followToEnd(door, (await create(door, { input_file_id: (await upload(door, lines.text)).id, endpoint })).id)
 
-async function usage(door: Door, query = ''): Promise<readonly Row[]> {
-  const answer = await call(door, 'GET', `/v1/usage${query}`)
+async function usage(door: Door, query = '', path = '/v1/usage'): Promise<readonly Row[]> {
+  const answer = await call(door, 'GET', path + query)
   expect(answer.status, answer.text).toBe(200)
   return (answer.json as { data: readonly Row[] }).data
 }
@@ -113,6 +115,33 @@ test.skipIf(!hasScript)("173: OpenAI's form: buckets of a day, page by page", as
 test.skipIf(!hasSecondKey)('174: the usage of another project is not seen', async ({ subject }) => {
   await end(subject, linesOf(['']))
   expect(await usage(subject.other as Door, '?group_by=')).toEqual([])
+})
+
+test.skipIf(isRemote)('174: an operator sees who used what, over all projects or of one', async () => {
+  await using subject = await openLocal()
+  const other = subject.other as Door & { readonly projectId: string }
+  const [mine, theirs] = [await end(subject, linesOf(['', ''])), await end(other, linesOf(['']))]
+  const operator = { ...subject, key: (await subject.newKey({ isOperator: true })).key }
+  const ofAll = (query: string) => usage(operator, query, '/v1/admin/usage')
+  const shown = (rows: readonly Row[]) => new Map(rows.map((row) => [row.project_id, [row.project_name, row.requests.completed]]))
+  expect(shown(await ofAll('?group_by=project_id'))).toEqual(
+    new Map([
+      [subject.projectId, ['default', 2]],
+      [other.projectId, ['other', 1]],
+    ]),
+  )
+  const [all] = await ofAll('?group_by=')
+  expect(all).toMatchObject({ batches: 2, input_tokens: sum([mine, theirs], (b) => b.usage?.input_tokens ?? 0) })
+  expect(all).not.toHaveProperty('project_id')
+  for (const project of ['other', other.projectId]) {
+    const rows = await ofAll(`?project=${project}`)
+    expect(rows).toMatchObject([{ project_id: other.projectId, project_name: 'other', model, batches: 1 }])
+    expect(rows[0]?.date).toMatch(/^\d{4}-\d\d-\d\d$/)
+  }
+  expectRefused(await call(operator, 'GET', '/v1/admin/usage?project=none'), 404)
+  expectRefused(await call(operator, 'GET', '/v1/admin/usage?group_by=colour'), 400, { param: 'group_by' })
+  expectRefused(await call(subject, 'GET', '/v1/admin/usage'), 403, { code: 'missing_right' })
+  expectRefused(await call(subject, 'GET', '/v1/usage?group_by=project_id'), 400, { param: 'group_by' })
 })
 
 test.for([

@@ -86,6 +86,7 @@ async function probes(
     'GET /usage': { needs: ['usage:read'], ask: get('/v1/usage') },
     'GET /organization/usage/{kind}': { needs: ['usage:read'], ask: get('/v1/organization/usage/completions?start_time=1') },
     'GET /quotas': { needs: ['usage:read'], ask: get('/v1/quotas') },
+    'GET /admin/usage': { needs: ['operator'], ask: get('/v1/admin/usage') },
     'GET /admin/quotas': { needs: ['project:admin'], ask: get('/v1/admin/quotas') },
     'POST /admin/quotas': {
       needs: ['operator'],

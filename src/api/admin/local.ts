@@ -8,6 +8,7 @@ import { rights } from '../../domain/rights.ts'
 import { defaultProject } from '../../store/projects.ts'
 import { readingOptions, speakJson } from '../envelope.ts'
 import { auditRoutes, makeAuditor } from '../guard/audit.ts'
+import { usageOfAllRoutes } from '../usage/usage.ts'
 import { adminRoutes } from './admin.ts'
 import { auditListRoutes } from './audit-list.ts'
 import { quotaRoutes } from './quotas.ts'
@@ -45,6 +46,7 @@ export async function openLocalApi(
       adminRoutes(routes, { ...parts, limits: { rates: {} } })
       auditListRoutes(routes, parts)
       quotaRoutes(routes, parts)
+      usageOfAllRoutes(routes, parts)
     },
     { prefix: '/v1' },
   )

@@ -7,7 +7,7 @@ import { usageBetween } from '../../store/usage.ts'
 import { does } from '../guard/allowed.ts'
 import type { ApiParts } from '../parts.ts'
 import { parseLimit } from '../query.ts'
-import { bucketPage, bucketQuery, kindParams, type BucketQuery } from '../schemas.ts'
+import { bucketPage, bucketQuery, kindParams, type BucketQuery } from './usage-schemas.ts'
 
 const names: Readonly<Record<string, UsageKey | null>> = { model: 'model', api_key_id: 'keyId', project_id: null }
 const bucketsAtMost = 31
