@@ -54,7 +54,7 @@ function showDryRun(t: Terminal, run: DryRunView): Exit {
     ? [
         `${lines} lines for ${model}`,
         `about ${tokens?.input} tokens in, ${tokens?.output} out`,
-        cost === null ? 'no price is known' : `about ${cost.value} ${cost.currency.toUpperCase()}`,
+        cost === null ? 'what it costs is not known' : `about ${cost.value} ${cost.currency.toUpperCase()}`,
         seconds === null ? 'how long it takes is not known yet' : `about ${seconds} s once it runs`,
       ]
     : errors.map((e) => `${e.line === null ? '' : `line ${e.line}: `}${e.message}`)

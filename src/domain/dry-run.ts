@@ -1,13 +1,21 @@
 import type { PlanError } from './batch.ts'
+import { isAudio } from './endpoints.ts'
 import { learnedFactor, type Estimate, type Experience } from './estimate.ts'
-import { costOf, costWire, type PriceList } from './price.ts'
+import { costOf, costWire, priceOn, type PriceList } from './price.ts'
 import type { Day } from './day.ts'
 import { noUsage } from './usage.ts'
 
 /** What would come of a batch. */
 export type DryRun =
   | { readonly kind: 'refused'; readonly errors: readonly PlanError[] }
-  | { readonly kind: 'good'; readonly lines: number; readonly bytes: number; readonly model: string; readonly tokens: Estimate }
+  | {
+      readonly kind: 'good'
+      readonly endpoint: string
+      readonly lines: number
+      readonly bytes: number
+      readonly model: string
+      readonly tokens: Estimate
+    }
 
 /** What is known of a project and a model. `msPerToken`: of batches that have run; null: none has. */
 export interface Known {
@@ -18,6 +26,10 @@ export interface Known {
 }
 
 const wrong = (errors: readonly PlanError[]) => ({ object: 'list' as const, data: errors.map((error) => ({ ...error })) })
+
+/** Nobody knows how long audio plays before it has run. */
+const isPricedByTime = ({ endpoint, model }: { endpoint: string; model: string }, { prices }: PriceList, today: Day): boolean =>
+  isAudio(endpoint) && (priceOn(prices, model, today)?.minute ?? 0n) > 0n
 
 /** Tokens, cost and time as they will be if this batch is like those that the project ran before. */
 export function dryRunWire(run: DryRun, { experience, msPerToken, prices, today }: Known) {
@@ -35,12 +47,8 @@ export function dryRunWire(run: DryRun, { experience, msPerToken, prices, today 
     }
   const factor = learnedFactor(experience)
   const [input, output] = [Math.ceil(run.tokens.input * factor), Math.ceil(run.tokens.output * factor)]
-  const cost = costOf(prices, run.model, today, {
-    ...noUsage,
-    inputTokens: input,
-    outputTokens: output,
-    totalTokens: input + output,
-  })
+  const used = { ...noUsage, inputTokens: input, outputTokens: output, totalTokens: input + output }
+  const cost = isPricedByTime(run, prices, today) ? null : costOf(prices, run.model, today, used)
   return {
     object: 'batch.dry_run' as const,
     valid: true,

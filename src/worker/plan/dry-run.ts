@@ -17,6 +17,6 @@ export function makeDryRun(parts: WorkerParts): (ask: DryRunAsk, signal: AbortSi
     const plan = await makePlan({ batch, fence: 0, dry: true }, signal)
     if (plan.kind === 'refused') return plan
     const { lines, bytes, model, tokens } = plan
-    return { kind: 'good', lines, bytes, model, tokens }
+    return { kind: 'good', endpoint, lines, bytes, model, tokens }
   }
 }
