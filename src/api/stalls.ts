@@ -46,8 +46,7 @@ const heardMs = 5000
 /** Who has the answer and goes on sending is listened to for as long as it takes to read that, and no longer: it may be nobody with a key. */
 export function endUnheard(raw: IncomingMessage): void {
   if (raw.complete) return
-  const { socket } = raw
-  const timer = setTimeout(() => raw.complete || socket.destroy(), heardMs).unref()
+  const timer = setTimeout(() => raw.complete || raw.destroy(), heardMs).unref()
   raw.once('close', () => clearTimeout(timer))
 }
 
