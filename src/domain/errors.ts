@@ -61,6 +61,8 @@ export const missingParameter = (param: string) =>
   new ApiError(400, 'missing_required_parameter', `Missing required parameter: '${param}'.`, param)
 export const invalidValue = (param: string, value: string, supported: readonly string[]) =>
   new ApiError(400, 'invalid_value', `Invalid value: '${brief(value)}'. Supported values are: ${quoted(supported)}`, param)
+export const unknownParameter = (param: string) =>
+  new ApiError(400, 'unknown_parameter', `Unknown parameter: '${brief(param)}'.`, brief(param))
 export const invalid = (param: string, message: string) => new ApiError(400, 'invalid_value', message, param)
 export const invalidType = (param: string, expected: string, got: string) =>
   new ApiError(400, 'invalid_type', `Invalid type for '${param}': expected ${expected}, but got ${got} instead.`, param)

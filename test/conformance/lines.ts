@@ -31,11 +31,14 @@ export function line(
 }
 
 /** A batch with one line a script: '' answers at once, '[[400]]' and so on as the scripted backend says. */
-export function linesOf(scripts: readonly string[], { url = '/v1/chat/completions' }: { url?: string } = {}): Lines {
+export function linesOf(
+  scripts: readonly string[],
+  { url = '/v1/chat/completions', body = {} }: { url?: string; body?: object } = {},
+): Lines {
   const mark = newMark()
   const prompts = scripts.map((script, i) => `${mark} ${i} ${script}`)
   const customIds = scripts.map((_, i) => `line-${i}`)
-  const text = prompts.map((prompt, i) => `${line(customIds[i] ?? '', prompt, { url })}\n`).join('')
+  const text = prompts.map((prompt, i) => `${line(customIds[i] ?? '', prompt, { url, body })}\n`).join('')
   return { mark, customIds, prompts, text }
 }
 

@@ -1,6 +1,8 @@
 import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import OpenAI from 'openai'
+import type { UsageCompletionsParams } from 'openai/resources/admin/organization/usage'
 import { expect } from 'vitest'
 import { follow, followToEnd } from './follow.ts'
 import { linesOf, model, times, type Lines } from './lines.ts'
@@ -112,6 +114,46 @@ test.skipIf(!hasScript)("173: OpenAI's form: buckets of a day, page by page", as
   expect(result?.input_tokens).toBeGreaterThanOrEqual(batch.usage?.input_tokens ?? 0)
 })
 
+test.skipIf(isRemote)("173: OpenAI's filters bound what is told, as its client writes them and without brackets", async () => {
+  await using subject = await openLocal()
+  const { id: keyId, key } = await subject.newKey({ access: [{ project: subject.projectId }] })
+  await end(subject, linesOf(['']))
+  await end({ ...subject, key }, linesOf(times(2)))
+  await end({ ...subject, key }, linesOf(times(4), { body: { model: 'night-2' } }))
+  const client = new OpenAI({ baseURL: `${subject.baseUrl}/v1`, apiKey: subject.key, adminAPIKey: subject.key })
+  const start_time = Math.floor(Date.now() / 1000) - 86_400
+  const requests = (data: readonly { readonly results: readonly unknown[] }[]) =>
+    data.flatMap(({ results }) => results as { num_model_requests: number }[]).reduce((n, r) => n + r.num_model_requests, 0)
+  const expectOf = async (filter: Partial<UsageCompletionsParams>, expected: number) => {
+    const page = await client.admin.organization.usage.completions({ start_time, ...filter })
+    expect(requests(page.data), JSON.stringify(filter)).toBe(expected)
+    const bare = new URLSearchParams({ start_time: String(start_time) })
+    for (const [name, values] of Object.entries(filter)) for (const value of [values].flat()) bare.append(name, String(value))
+    const { json } = await call(subject, 'GET', `/v1/organization/usage/completions?${bare.toString()}`)
+    expect(requests((json as unknown as typeof page).data), bare.toString()).toBe(expected)
+  }
+  await expectOf({}, 7)
+  await expectOf({ models: ['night-2'] }, 4)
+  await expectOf({ models: [model, 'night-2', 'none'] }, 7)
+  await expectOf({ models: ['none'] }, 0)
+  await expectOf({ api_key_ids: [keyId] }, 6)
+  await expectOf({ api_key_ids: [keyId], models: [model] }, 2)
+  await expectOf({ project_ids: [subject.projectId] }, 7)
+  await expectOf({ batch: true }, 7)
+  await expectOf({ batch: false }, 0)
+})
+
+test.skipIf(!hasSecondKey)(
+  '174: the usage of a project that is not that of the key is refused like that of none',
+  async ({ subject }) => {
+    const asked = async (id: string) =>
+      call(subject, 'GET', `/v1/organization/usage/completions?start_time=1&project_ids[]=${id}`)
+    const [theirs, none] = [await asked(subject.other?.projectId ?? ''), await asked('none')]
+    expectRefused(theirs, 400, { param: 'project_ids' })
+    expect(theirs.text).toBe(none.text)
+  },
+)
+
 test.skipIf(!hasSecondKey)('174: the usage of another project is not seen', async ({ subject }) => {
   await end(subject, linesOf(['']))
   expect(await usage(subject.other as Door, '?group_by=')).toEqual([])
@@ -154,6 +196,10 @@ test.for([
   ['/v1/organization/usage/completions?start_time=1&bucket_width=1h', 'bucket_width'],
   ['/v1/organization/usage/completions?start_time=1&limit=99', 'limit'],
   ['/v1/organization/usage/completions?start_time=1&group_by=user_id', 'group_by'],
+  ['/v1/organization/usage/completions?start_time=1&user_ids[]=u', 'user_ids'],
+  ['/v1/organization/usage/completions?start_time=1&batch=perhaps', 'batch'],
+  ['/v1/organization/usage/embeddings?start_time=1&colours[]=red', 'colours'],
+  ['/v1/organization/usage/completions?start_time=1&models[0]=m', 'models[0]'],
 ] as const)('175: %s is refused, and says why', async ([path, param], { subject }) => {
   expectRefused(await call(subject, 'GET', path), 400, { param })
 })

@@ -23,7 +23,7 @@ if (!isThere) {
 
 /** What no schema says: whether an id, an address, a name or a pair of dates is one that the server knows or takes, and that only one kind of quota may be of a model. There a 400 is an answer to valid data, too. */
 const judged =
-  '/v1/(batches|files|webhooks|admin/keys|admin/quotas|admin/projects|admin/projects/\\\\{id\\\\}|usage|admin/usage|batches/\\\\{id\\\\}/results)$'
+  '/v1/(batches|files|webhooks|admin/keys|admin/quotas|admin/projects|admin/projects/\\\\{id\\\\}|usage|admin/usage|organization/usage/\\\\{kind\\\\}|batches/\\\\{id\\\\}/results)$'
 const accepted = '"2xx", 401, 403, 404, 409, 429'
 const config = `[checks.positive_data_acceptance]
 expected-statuses = [${accepted}]

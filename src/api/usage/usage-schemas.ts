@@ -57,19 +57,30 @@ export const usageList = Type.Object({
 export const kindParams = Type.Object({ kind: Type.String() })
 
 const groups = ['model', 'api_key_id', 'project_id']
-const oneOrMore = Type.Optional(
-  Type.Unsafe<string | string[]>({
-    anyOf: [Type.String(), Type.Array(Type.String())],
-    [described]: { type: 'array', items: { type: 'string', enum: groups } },
-  }),
-)
+/** OpenAI's clients write `models[]=a&models[]=b`, others `models=a&models=b`. */
+const oneOrMore = (of: object) =>
+  Type.Optional(
+    Type.Unsafe<string | string[]>({
+      anyOf: [Type.String(), Type.Array(Type.String())],
+      [described]: { type: 'array', items: { type: 'string', ...of } },
+    }),
+  )
+const group = oneOrMore({ enum: groups })
+const texts = oneOrMore({})
 const seconds = { [described]: { type: 'integer', minimum: 0, maximum: 253_402_300_799 } }
 export const bucketQuery = Type.Object({
   start_time: Type.String({ description: 'seconds since 1970', ...seconds }),
   end_time: Type.Optional(Type.String(seconds)),
   bucket_width: Type.Optional(Type.String({ [described]: { type: 'string', enum: ['1d'] } })),
-  group_by: oneOrMore,
-  'group_by[]': oneOrMore,
+  group_by: group,
+  'group_by[]': group,
+  project_ids: texts,
+  'project_ids[]': texts,
+  api_key_ids: texts,
+  'api_key_ids[]': texts,
+  models: texts,
+  'models[]': texts,
+  batch: Type.Optional(Type.String({ description: 'all here is of batches', [described]: { type: 'boolean' } })),
   limit: Type.Optional(Type.String(whole(31))),
   page: Type.Optional(Type.String(seconds)),
 })
