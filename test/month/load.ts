@@ -78,7 +78,7 @@ export async function openLoad(db: Db, clock: HandClock, chance: Chance): Promis
       offset += body.length
       return { number, offset: offset - body.length, bytes: body.length, lines: count, body: body.toString('base64') }
     })
-    await startBatch(db, id, walk.fence, { blob: null, bytes: offset, lines, tokens: 0, model, shards })
+    await startBatch(db, id, walk.fence, { blob: null, bytes: offset, lines, tokens: 0, cost: 0, model, shards })
     return id
   }
 
