@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { rights } from '../../src/domain/rights.ts'
 import { startListener } from '../support/listener.ts'
-import { followToEnd, poll, terminal } from './follow.ts'
+import { follow, followToEnd, poll, terminal } from './follow.ts'
 import { linesOf, model, newMark } from './lines.ts'
 import type { LocalSubject } from './local.ts'
 import { isRemote, openLocal, test } from './subject.ts'
@@ -55,7 +55,7 @@ const get = async <T>(door: Door, path: string): Promise<T> => good(await call(d
 async function settle(subject: LocalSubject, operator: Door, mark: string, url: string): Promise<Project> {
   const project = good<{ id: string }>(await post(operator, '/v1/admin/projects', { name: `${mark}-team` })).id
   const access = [{ project, rights: rights.filter((right) => right !== 'operator') }]
-  const { key } = await subject.newKey({ name: `${mark}-key`, access })
+  const { id: keyId, key } = await subject.newKey({ name: `${mark}-key`, access })
   const door = { ...subject, key }
   const spare = good<{ id: string; key: string }>(await post(door, '/v1/admin/keys', { name: `${mark}-spare` }))
   good(await post(operator, '/v1/admin/quotas', { project, kind: 'open_batches', amount: 4321 }))
@@ -70,7 +70,15 @@ async function settle(subject: LocalSubject, operator: Door, mark: string, url: 
   await writeFile(join(bucket?.place ?? '', `${mark}.jsonl`), text)
   const object = `s3://${bucket?.bucket}/${mark}.jsonl`
   const ofObject = await followToEnd(door, (await create(door, { input_file_id: object })).id)
+  const waiting = await upload(door, linesOf([`[[wait ${mark}]]`]).text)
+  const running = await create(door, { input_file_id: waiting.id })
+  await follow(door, running.id, ({ status }) => status === 'in_progress')
   const event = good<{ id: string }>(await post(door, `/v1/webhooks/${hook.id}/test`, {})).id
+  await poll(
+    () => get<{ data: { state: string }[] }>(door, `/v1/webhooks/${hook.id}/deliveries`),
+    ({ data }) => data.every(({ state }) => state !== 'waiting'),
+    'it is told no more',
+  )
   await poll(
     () => get<{ disabled_at: number | null }>(door, `/v1/webhooks/${hook.id}`),
     ({ disabled_at: at }) => at !== null,
@@ -98,6 +106,8 @@ async function settle(subject: LocalSubject, operator: Door, mark: string, url: 
       errors: batch.error_file_id ?? '',
       object,
       ofObject: ofObject.id,
+      running: running.id,
+      keyId,
       cursor: results.headers.get('x-next-after') ?? '',
       once: headers['idempotency-key'],
       entry: audit.data[0]?.id ?? '',
@@ -251,7 +261,7 @@ test.skipIf(isRemote)(
 
     const made = await poll(
       () => allBatches(own.door),
-      (all) => all.every(({ status }) => terminal.includes(status)),
+      (all) => all.every(({ id, status }) => terminal.includes(status) || id === own.more.running),
       'what was made of them ends',
       60_000,
     )
