@@ -8,6 +8,7 @@ import { audioScenarios } from './audio.ts'
 import { checkScenarios } from './checks.ts'
 import { latency } from './latency.ts'
 import { bigMany, many } from './many.ts'
+import { idleScenarios } from './idle.ts'
 import { shareScenarios } from './shares.ts'
 import { bigSizes, sizes } from './sizes.ts'
 import { speed } from './speed.ts'
@@ -16,7 +17,7 @@ import { timingScenarios } from './timing.ts'
 
 const asked = process.argv.slice(2)
 const all = { ...speed, ...latency, ...sizes, ...audioScenarios, ...shareScenarios, ...timingScenarios }
-const onDemand = { ...many, ...checkScenarios, ...bigSizes, ...bigMany }
+const onDemand = { ...many, ...checkScenarios, ...idleScenarios, ...bigSizes, ...bigMany }
 const names = asked.includes('--fleet')
   ? Object.keys(asked.includes('--big') ? bigMany : many)
   : asked.includes('--big')

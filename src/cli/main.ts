@@ -293,14 +293,14 @@ ofQuotas('list', 'with what is used of each').action(
   act((t, f) => nearestOffice(f, (at) => listQuotas(t, at, f.project as string | undefined))),
 )
 ofQuotas('set <kind> <amount>', `one of ${Object.keys(quotaKinds).join(', ')}`)
-  .option('--model <name>', 'of enqueued_tokens: only of this model')
+  .option('--model <name>', 'of tokens and cost: only of this model')
   .action(
     act((t, f, [kind = '', text = '']) =>
       nearestOffice(f, (at) => setQuota(t, at, { ...quotaName(f, kind), amount: amountIn(text) })),
     ),
   )
 ofQuotas('delete <kind>', 'as much as it likes')
-  .option('--model <name>', 'of enqueued_tokens: that of this model')
+  .option('--model <name>', 'of tokens and cost: that of this model')
   .action(act((t, f, [kind = '']) => nearestOffice(f, (at) => deleteQuota(t, at, quotaName(f, kind)))))
 withSettings(
   add('usage', 'what was used, and what it cost')

@@ -1,13 +1,10 @@
-import type { Enqueued, Quota } from './quota.ts'
+import { spentOf, type Enqueued, type Quota, type Spending } from './quota.ts'
 
 /** What a project has of each kind; what is of one batch or file alone is not added up. */
 export interface Held {
   readonly open_batches: number
   readonly storage_bytes: number
-  readonly tokens_day: number
-  readonly tokens_month: number
-  readonly cost_day: number
-  readonly cost_month: number
+  readonly spendings: readonly Spending[]
   readonly enqueued: readonly Enqueued[]
 }
 
@@ -25,8 +22,21 @@ export const usedQuotaWire = (quota: Quota, held: Held) => ({ ...quotaWire(quota
 
 export type UsedQuotaView = ReturnType<typeof usedQuotaWire>
 
-function usedOf({ kind, model }: Quota, held: Held): number | null {
-  if (kind === 'batch_lines' || kind === 'file_bytes') return null
-  if (kind !== 'enqueued_tokens') return held[kind]
-  return held.enqueued.reduce((sum, one) => sum + (model === null || one.model === model ? one.tokens : 0), 0)
+function usedOf(quota: Quota, held: Held): number | null {
+  const { kind, model } = quota
+  switch (kind) {
+    case 'batch_lines':
+    case 'file_bytes':
+      return null
+    case 'open_batches':
+    case 'storage_bytes':
+      return held[kind]
+    case 'enqueued_tokens':
+      return held.enqueued.reduce((sum, one) => sum + (model === null || one.model === model ? one.tokens : 0), 0)
+    case 'tokens_day':
+    case 'tokens_month':
+    case 'cost_day':
+    case 'cost_month':
+      return Math.floor(spentOf(held.spendings, quota))
+  }
 }

@@ -7,10 +7,10 @@ export const quotaKinds = {
   file_bytes: { about: 'bytes of a file', ofModel: false },
   storage_bytes: { about: 'bytes of all files', ofModel: false },
   enqueued_tokens: { about: 'tokens of lines that have not run yet, as estimated', ofModel: true },
-  tokens_day: { about: 'tokens a day (UTC)', ofModel: false },
-  tokens_month: { about: 'tokens a month (UTC)', ofModel: false },
-  cost_day: { about: 'cost a day (UTC), in millionths of the currency', ofModel: false },
-  cost_month: { about: 'cost a month (UTC), in millionths of the currency', ofModel: false },
+  tokens_day: { about: 'tokens a day (UTC)', ofModel: true },
+  tokens_month: { about: 'tokens a month (UTC)', ofModel: true },
+  cost_day: { about: 'cost a day (UTC), in millionths of the currency', ofModel: true },
+  cost_month: { about: 'cost a month (UTC), in millionths of the currency', ofModel: true },
 } as const
 export type QuotaKind = keyof typeof quotaKinds
 export const isQuotaKind = (text: string): text is QuotaKind => Object.hasOwn(quotaKinds, text)
@@ -27,34 +27,46 @@ export interface Quota {
 export const amountOf = (quotas: readonly Quota[], kind: QuotaKind): number | null =>
   quotas.find((q) => q.kind === kind && q.model === null)?.amount ?? null
 
-/** A batch whose lines are still to run, and what its project may have enqueued. */
+/** A batch whose lines are still to run, and what they are taken for. */
 export interface Enqueued {
   readonly model: string
   readonly tokens: number
+  /** In millionths of the currency. */
+  readonly cost: number
 }
 
-/** Tokens of a project that were used, or their cost: of batches that have ended this day and this month (UTC), and of those that run. */
-export interface Spent {
-  readonly day: number
-  readonly month: number
+/** What was taken of a model in this month (UTC), today or before. */
+export interface Spending extends Enqueued {
+  readonly isToday: boolean
 }
 
-/** The quota of a day or a month that what is still to run would go beyond. `cost`: in millionths of the currency. */
+const sumOf = (of: readonly Enqueued[], { kind, model }: Pick<Quota, 'kind' | 'model'>): number =>
+  of.reduce((n, one) => n + (model === null || one.model === model ? (kind.startsWith('cost_') ? one.cost : one.tokens) : 0), 0)
+
+const isOfTime = ({ kind }: Pick<Quota, 'kind'>): boolean => kind.endsWith('_day') || kind.endsWith('_month')
+
+/** How much of a quota of a day or a month was spent. */
+export const spentOf = (spendings: readonly Spending[], quota: Pick<Quota, 'kind' | 'model'>): number =>
+  sumOf(
+    spendings.filter(({ isToday }) => isToday || quota.kind.endsWith('_month')),
+    quota,
+  )
+
+/** The quota of a day or a month beyond which one more batch would go, once what is enqueued has run too. */
 export function overSpent(
   quotas: readonly Quota[],
-  of: 'tokens' | 'cost',
-  { spent, coming }: { readonly spent: Spent; readonly coming: number },
+  spendings: readonly Spending[],
+  open: readonly Enqueued[],
+  next: Enqueued,
 ): Quota | null {
-  const beyond = ({ kind, amount }: Quota) =>
-    (kind === `${of}_day` && spent.day + coming > amount) || (kind === `${of}_month` && spent.month + coming > amount)
-  return quotas.find(beyond) ?? null
+  const its = quotas.filter((q) => isOfTime(q) && (q.model === null || q.model === next.model))
+  return its.find((q) => spentOf(spendings, q) + sumOf([...open, next], q) > q.amount) ?? null
 }
 
 /** The quota of enqueued tokens that one more batch would go beyond; null: there is room for it. One that was set for its model is looked at first. */
 export function overEnqueued(quotas: readonly Quota[], open: readonly Enqueued[], next: Enqueued): Quota | null {
-  const sum = (model: string | null) => open.reduce((n, one) => n + (model === null || one.model === model ? one.tokens : 0), 0)
   const its = quotas
     .filter((q) => q.kind === 'enqueued_tokens' && (q.model === null || q.model === next.model))
     .toSorted((a, b) => Number(a.model === null) - Number(b.model === null))
-  return its.find((q) => sum(q.model) + next.tokens > q.amount) ?? null
+  return its.find((q) => sumOf([...open, next], q) > q.amount) ?? null
 }

@@ -1,7 +1,6 @@
-import { monthOf } from '../domain/day.ts'
 import { stillEnqueued, type Experience } from '../domain/estimate.ts'
 import type { ProjectId } from '../domain/ids.ts'
-import { isQuotaKind, type Enqueued, type Quota, type Spent } from '../domain/quota.ts'
+import { isQuotaKind, type Enqueued, type Quota } from '../domain/quota.ts'
 import type { Sums } from '../domain/usage.ts'
 import { int, text, type Queries, type Row } from './db.ts'
 import { sumColumns, sumsOf } from './sums.ts'
@@ -75,8 +74,6 @@ export async function countOpen(db: Queries, projects: readonly ProjectId[]): Pr
 }
 
 export interface Running extends Enqueued {
-  /** What is still to come is estimated to cost, in millionths of the currency. */
-  readonly cost: number
   readonly sums: Sums
 }
 
@@ -118,20 +115,4 @@ export async function experienceOf(db: Queries, projectId: ProjectId, model: str
     [projectId, JSON.stringify(model)],
   )
   return row ? { estimated: int(row, 'estimated'), used: int(row, 'used') } : { estimated: 0, used: 0 }
-}
-
-/** Tokens that batches used which ended on this day and in this month of the database's clock, and those that run have used by now. One statement: a batch that ends meanwhile is in one of the two. */
-export async function spentTokens(db: Queries, projectId: ProjectId): Promise<Spent> {
-  const [now] = await db.query(`select {now} as now`)
-  const { today, monthBegan } = monthOf(now ? int(now, 'now') : 0)
-  const [row] = await db.query(
-    `select coalesce(sum(case when day = $2 then tokens else 0 end), 0) as day, coalesce(sum(tokens), 0) as month from (
-       select day, total_tokens as tokens from usage where project_id = $1 and day >= $3
-       union all
-       select $2, s.total_tokens from batches b join shards s on s.batch_id = b.id
-       where b.project_id = $1 and b.status in ('in_progress', 'cancelling')
-     ) spent`,
-    [projectId, today, monthBegan],
-  )
-  return { day: row ? int(row, 'day') : 0, month: row ? int(row, 'month') : 0 }
 }

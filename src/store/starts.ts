@@ -4,8 +4,8 @@ import type { PriceList } from '../domain/price.ts'
 import { overEnqueued, overSpent, type Enqueued, type Quota, type QuotaKind } from '../domain/quota.ts'
 import type { ShardSpan } from '../domain/shard.ts'
 import { int, text, type Queries } from './db.ts'
-import { experienceOf, holdQuotas, quotasOf, runningOf, spentTokens } from './quotas.ts'
-import { spentCost } from './spent-cost.ts'
+import { experienceOf, holdQuotas, quotasOf, runningOf } from './quotas.ts'
+import { spendingsOf } from './spendings.ts'
 import { parameters, rowsOfValues } from './values.ts'
 
 export interface Plan {
@@ -49,11 +49,7 @@ export async function startBatches(tx: Queries, starts: readonly Start[], prices
   return starts.map(({ id, fence }) => over.get(id) ?? (started.has(`${id}/${fence}`) ? 'started' : 'lost'))
 }
 
-/** What a batch is taken for: `cost` in millionths of the currency. */
-interface Taken {
-  readonly tokens: number
-  readonly cost: number
-}
+type Taken = Pick<Enqueued, 'tokens' | 'cost'>
 
 const boundAtStart = ['enqueued_tokens', 'tokens_day', 'tokens_month', 'cost_day', 'cost_month'] satisfies readonly QuotaKind[]
 
@@ -74,19 +70,12 @@ async function enqueue(
   await holdQuotas(tx, projects)
   for (const projectId of projects) {
     const quotas = await quotasOf(tx, [projectId])
-    const open: (Enqueued & Taken)[] = [...(await runningOf(tx, projectId))]
-    const spent = {
-      tokens: await spentTokens(tx, projectId),
-      cost: quotas.some(({ kind }) => kind.startsWith('cost_')) ? await spentCost(tx, prices, projectId) : { day: 0, month: 0 },
-    }
+    const open: Enqueued[] = [...(await runningOf(tx, projectId))]
+    const spendings = await spendingsOf(tx, prices, projectId)
     for (const { id, plan } of starts.filter((s) => bounded.some((row) => row.id === s.id && row.project_id === projectId))) {
       const factor = learnedFactor(await experienceOf(tx, projectId, plan.model))
       const next = { model: plan.model, tokens: Math.ceil(plan.tokens * factor), cost: Math.ceil(plan.cost * factor) }
-      const coming = (of: 'tokens' | 'cost') => open.reduce((sum, one) => sum + one[of], next[of])
-      const beyond =
-        overEnqueued(quotas, open, next) ??
-        overSpent(quotas, 'tokens', { spent: spent.tokens, coming: coming('tokens') }) ??
-        overSpent(quotas, 'cost', { spent: spent.cost, coming: coming('cost') })
+      const beyond = overEnqueued(quotas, open, next) ?? overSpent(quotas, spendings, open, next)
       if (beyond) over.set(id, beyond)
       else {
         took.set(id, next)

@@ -152,6 +152,10 @@ test.skipIf(isRemote)('215: who has used the tokens or the money of a day create
   await expectOver(subject, heavy(3, 'h215'), 'beyond its limit of 0.1 eur a day')
   await bound(subject, { cost_day: 10 ** 12, cost_month: 1_000_000 })
   await expectOver(subject, heavy(30, 'i215'), 'beyond its limit of 1 eur a month')
+  await bound(subject, { cost_month: 10 ** 12 })
+  await bound(subject, { tokens_day: 1 }, 'another')
+  await bound(subject, { tokens_day: 2000 }, 'night-1')
+  await expectOver(subject, heavy(3, 'j215'), "beyond its limit of 2000 tokens for 'night-1' a day")
 })
 
 test.skipIf(isRemote)('216: files, lines and storage are bounded', async () => {

@@ -18,7 +18,7 @@ const kind = Type.Union(
   { description: kinds.map((name) => `${name}: ${quotaKinds[name].about}`).join('; ') },
 )
 const project = Type.Optional(Type.String({ description: 'by id or name; default: that of the key' }))
-const modelName = Type.String({ minLength: 1, maxLength: 1024, description: 'only of enqueued_tokens; default: all models' })
+const modelName = Type.String({ minLength: 1, maxLength: 1024, description: 'of tokens and cost; default: all models' })
 const amount = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 
 const fields = {

@@ -114,7 +114,7 @@ function overQuota(
   { kind, amount, model: only }: Quota,
   { currency }: PriceList,
 ): PlanError {
-  const most = kind.startsWith('cost_') ? `${amount / 1e6} ${currency}` : `${amount} tokens`
+  const most = `${kind.startsWith('cost_') ? `${amount / 1e6} ${currency}` : `${amount} tokens`}${only === null ? '' : ` for ${shown(only)}`}`
   const message =
     kind === 'enqueued_tokens'
       ? `Enqueued token limit reached for ${only === null ? 'all models' : shown(model)} in project ${projectId}. Limit: ${amount} enqueued tokens. Please try again once some in_progress batches have been completed.`
