@@ -155,7 +155,7 @@ test.skipIf(isRemote)('215: who has used the tokens or the money of a day create
   await bound(subject, { cost_month: 10 ** 12 })
   await bound(subject, { tokens_day: 1 }, 'another')
   await bound(subject, { tokens_day: 2000 }, 'night-1')
-  await expectOver(subject, heavy(3, 'j215'), "beyond its limit of 2000 tokens for 'night-1' a day")
+  await expectOver(subject, heavy(3, 'j215'), 'beyond its limit of 2000 tokens for night-1 a day')
 })
 
 test.skipIf(isRemote)('216: files, lines and storage are bounded', async () => {
