@@ -152,7 +152,7 @@ async function followResults(door: Door, id: string): Promise<readonly Result[]>
     } catch {
       await pause(20) // NOTE: it was killed, and is not there yet
     }
-    await pause(5)
+    await pause(50)
   }
   throw new Error(`the results of ${id} have no end`)
 }
