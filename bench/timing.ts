@@ -13,7 +13,7 @@ import { fileOf, mean, row, type Scenario } from './table.ts'
 
 const pairs = 3000
 /** As SECURITY.md states it: the row of another's file is fetched before it is seen whose it is. To ask for it is to know its id, which has 142 bits of chance. */
-const boundUs = 20
+const boundUs = 50
 /** The fastest and the slowest of each side tell of the machine. */
 const trimmed = 0.1
 
