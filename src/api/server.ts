@@ -101,7 +101,7 @@ export async function makeApi(given: Omit<ApiParts, 'quotas'>, guard: Guard = ma
   })
   refuseUnknown(app)
   app.addHook('onResponse', async (request, reply) => {
-    endUnheard(request.raw)
+    endUnheard(request.raw, clock)
     events.requestEnded({
       method: request.method,
       route: request.routeOptions.url ?? 'none',

@@ -41,13 +41,14 @@ export function endLateBody(raw: IncomingMessage, idleMs: number): void {
   raw.once('end', ended).once('close', ended)
 }
 
-const heardMs = 5000
+const unheard = { ms: 5000, least: 64 * 1024 }
 
-/** Who has the answer and goes on sending is listened to for as long as it takes to read that, and no longer: it may be nobody with a key. */
-export function endUnheard(raw: IncomingMessage): void {
+/** Who has the answer and goes on sending reads it perhaps at the end alone: they may send on, but not byte by byte, since it may be nobody with a key. */
+export function endUnheard(raw: IncomingMessage, clock: Clock): void {
   if (raw.complete) return
-  const timer = setTimeout(() => raw.complete || raw.destroy(), heardMs).unref()
-  raw.once('close', () => clearTimeout(timer))
+  const watched = { bytes: () => raw.socket.bytesRead, least: unheard.least, waits: () => true, end: () => raw.destroy() }
+  const ended = endStalled(watched, clock, unheard.ms)
+  raw.once('end', ended).once('close', ended)
 }
 
 /** Watches until the answer is over. */

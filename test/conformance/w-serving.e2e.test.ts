@@ -71,11 +71,11 @@ test('242: every answer says what browsers may do with it, and none how the serv
 
 const slowHead = `GET /v1/models HTTP/1.1\r\nhost: x\r\nx-slow: ${'a'.repeat(5000)}`
 
-/** A connection that sends a byte of a head now and then, or of what it says after `at once`; its answer, once it is closed. */
+/** A connection that sends a byte of a head now and then, or pieces of what comes after `atOnce`; its answer, once it is closed. */
 function trickle(
   port: number,
   everyMs: number | null,
-  { atOnce = '', head = slowHead } = {},
+  { atOnce = '', head = slowHead, piece = 1 } = {},
 ): { socket: Socket; closed: Promise<string> } {
   const socket = connect(port, '127.0.0.1')
   socket.write(atOnce)
@@ -83,7 +83,10 @@ function trickle(
   let said = ''
   socket.on('error', () => {})
   socket.on('data', (data) => (said += data.toString()))
-  const timer = everyMs === null ? undefined : setInterval(() => socket.writable && socket.write(head[sent++] ?? 'a'), everyMs)
+  const timer =
+    everyMs === null
+      ? undefined
+      : setInterval(() => socket.writable && socket.write(piece > 1 ? head.slice(0, piece) : (head[sent++] ?? 'a')), everyMs)
   const closed = new Promise<string>((resolve) => socket.on('close', () => (clearInterval(timer), resolve(said))))
   onTestFinished(() => void socket.destroy())
   return { socket, closed }
@@ -120,6 +123,13 @@ test.skipIf(isRemote)(
         head: '{',
       })
     const form = 'content-type: multipart/form-data; boundary=b\r\n'
+    const steady = trickle(port, 300, {
+      atOnce: `POST /v1/files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ns-nobody\r\ncontent-length: 900000000\r\n${form}\r\n`,
+      head: 'x'.repeat(100_000),
+      piece: 100_000,
+    })
+    let isSentAway = false
+    void steady.closed.then(() => (isSentAway = true))
     const from = Date.now()
     const [stranger, unknown, uploading, creating] = await Promise.all(
       [
@@ -133,6 +143,8 @@ test.skipIf(isRemote)(
     expect(stranger).toMatch(/^HTTP\/1\.1 401 /)
     expect(unknown).toMatch(/^HTTP\/1\.1 401 /)
     expect([uploading, creating]).toEqual(['', ''])
+    await pause(Math.max(0, from + 8000 - Date.now()))
+    expect(isSentAway, 'who sends a big file reads the answer at its end').toBe(false)
   },
 )
 
