@@ -71,11 +71,11 @@ test('242: every answer says what browsers may do with it, and none how the serv
 
 const slowHead = `GET /v1/models HTTP/1.1\r\nhost: x\r\nx-slow: ${'a'.repeat(5000)}`
 
-/** A connection that sends a byte of a head now and then, or pieces of what comes after `atOnce`; its answer, once it is closed. */
+/** A connection that sends a byte of a head now and then, or of a body after `atOnce`, or the whole of `head` each time; its answer, once it is closed. */
 function trickle(
   port: number,
   everyMs: number | null,
-  { atOnce = '', head = slowHead, piece = 1 } = {},
+  { atOnce = '', head = slowHead, isWhole = false } = {},
 ): { socket: Socket; closed: Promise<string> } {
   const socket = connect(port, '127.0.0.1')
   socket.write(atOnce)
@@ -83,10 +83,8 @@ function trickle(
   let said = ''
   socket.on('error', () => {})
   socket.on('data', (data) => (said += data.toString()))
-  const timer =
-    everyMs === null
-      ? undefined
-      : setInterval(() => socket.writable && socket.write(piece > 1 ? head.slice(0, piece) : (head[sent++] ?? 'a')), everyMs)
+  const next = () => (isWhole ? head : (head[sent++] ?? 'a'))
+  const timer = everyMs === null ? undefined : setInterval(() => socket.writable && socket.write(next()), everyMs)
   const closed = new Promise<string>((resolve) => socket.on('close', () => (clearInterval(timer), resolve(said))))
   onTestFinished(() => void socket.destroy())
   return { socket, closed }
@@ -126,7 +124,7 @@ test.skipIf(isRemote)(
     const steady = trickle(port, 300, {
       atOnce: `POST /v1/files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ns-nobody\r\ncontent-length: 900000000\r\n${form}\r\n`,
       head: 'x'.repeat(100_000),
-      piece: 100_000,
+      isWhole: true,
     })
     let isSentAway = false
     void steady.closed.then(() => (isSentAway = true))
