@@ -15,7 +15,7 @@ const examples = new URL('../../examples/', import.meta.url)
 
 export interface DemoFlags {
   readonly backend?: readonly string[]
-  readonly lines?: string
+  readonly lines?: number
 }
 
 /** Everything at once on free ports: a simulated inference server (or a real one), the server, one batch by address and one by upload. */
@@ -40,7 +40,7 @@ export async function demo(t: Terminal, { backend, lines }: DemoFlags, env: Env)
     const client = openClient({ url: app.url, key })
     t.err(`Nightshift listens on ${app.url}, data in ${home}\n\n`)
     const model = await firstModel(client, stopping.signal)
-    return await runExamples(t, client, home, model, lines === undefined ? Infinity : Number(lines), stopping.signal)
+    return await runExamples(t, client, home, model, lines ?? Infinity, stopping.signal)
   } finally {
     stop.abort()
     await running

@@ -382,7 +382,7 @@ program
   .command('demo')
   .description('everything at once on this machine, with examples')
   .option('--backend <url>', 'a real inference server', (url: string, all: string[] = []) => [...all, url])
-  .option('--lines <n>', 'so many lines of each example')
+  .option('--lines <n>', 'so many lines of each example', limitOf(1_000_000))
   .option('--json', 'no progress')
   .action(act(async (t, f) => (await import('./demo.ts')).demo(t, f, env)))
 

@@ -117,7 +117,7 @@ export async function listAudit(t: Terminal, office: Office, ask: AuditAsk): Pro
 
 export async function createKey(t: Terminal, office: Office, order: KeyOrder): Promise<Exit> {
   const made = await office.createKey(order)
-  if (!t.json) t.err('The key is shown this once:\n')
+  if (!t.json) t.err(`${made.id}: the key is shown this once:\n`)
   return show(t, [[made.key]], made)
 }
 
