@@ -4,8 +4,7 @@ import { once } from 'node:events'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { Pool } from 'undici'
-import type { Guard } from '../src/api/guard/guard.ts'
-import { describeRoute } from '../src/api/openapi.ts'
+import { letIn } from '../src/api/guard/guard.ts'
 import { startServe } from '../src/app.ts'
 import type { Caller } from '../src/auth/caller.ts'
 import { createKey } from '../src/auth/keys.ts'
@@ -30,21 +29,9 @@ interface Ask {
   readonly open: Pick<Caller, 'keyId' | 'projectId'> | null
 }
 
-const letIn = (who: Pick<Caller, 'keyId' | 'projectId'>): Guard => ({
-  stand(routes) {
-    const caller: Caller = { ...who, rights: new Set(rights), limits: {} }
-    routes.addHook('onRoute', describeRoute)
-    routes.addHook('onRequest', (request, _, done) => {
-      request.caller = caller
-      done()
-    })
-  },
-  end: async () => {},
-})
-
 async function serveAlone({ database, blobs, data, open }: Ask): Promise<void> {
   const settings = loadSettings({ flags: { database, blobs, data, workers: '0', port: '0' } }, {})
-  const app = await startServe(settings, {}, ...(open ? [letIn(open)] : []))
+  const app = await startServe(settings, {}, ...(open ? [letIn({ ...open, rights: new Set(rights), limits: {} })] : []))
   process.send?.(app.url)
 }
 

@@ -44,8 +44,9 @@ export interface WhoCallsParts {
   /** Whose token something is, where issuers are set; null: it is none. */
   readonly subjectOf?: (token: string) => Promise<Key | null>
 }
-/** `seen` is told whose key it is, also of one that is not let in: it was revoked, its time is over, or it is for other projects. */
-export type WhoCalls = (claim: Claim, seen: (key: Pick<Key, 'id' | 'projectId'>) => void) => Promise<Caller>
+/** Is told whose key it is, also of one that is not let in: it was revoked, its time is over, or it is for other projects. */
+type Seen = (key: Pick<Key, 'id' | 'projectId'>) => void
+export type WhoCalls = (claim: Claim, seen: Seen) => Promise<Caller>
 
 const noSubject = async (): Promise<null> => null
 
@@ -57,7 +58,7 @@ const noSubject = async (): Promise<null> => null
 export function makeWhoCalls({ db, clock, subjectOf = noSubject }: WhoCallsParts): WhoCalls {
   const cache = new Map<string, Known>()
 
-  async function known(secret: string, seen: (key: Pick<Key, 'id' | 'projectId'>) => void): Promise<Known | null> {
+  async function known(secret: string, seen: Seen): Promise<Known | null> {
     const hash = hashKey(secret)
     const cached = cache.get(hash)
     if (cached && cached.until > clock.monotonic() && !isOver(cached.key, clock.now())) {

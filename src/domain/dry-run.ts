@@ -1,9 +1,8 @@
 import type { PlanError } from './batch.ts'
 import { isAudio } from './endpoints.ts'
 import { learnedFactor, type Estimate, type Experience } from './estimate.ts'
-import { costOf, costWire, priceOn, type PriceList } from './price.ts'
+import { costOfEstimate, costWire, priceOn, type PriceList } from './price.ts'
 import type { Day } from './day.ts'
-import { noUsage } from './usage.ts'
 
 /** What would come of a batch. */
 export type DryRun =
@@ -47,8 +46,7 @@ export function dryRunWire(run: DryRun, { experience, msPerToken, prices, today 
     }
   const factor = learnedFactor(experience)
   const [input, output] = [Math.ceil(run.tokens.input * factor), Math.ceil(run.tokens.output * factor)]
-  const used = { ...noUsage, inputTokens: input, outputTokens: output, totalTokens: input + output }
-  const cost = isPricedByTime(run, prices, today) ? null : costOf(prices, run.model, today, used)
+  const cost = isPricedByTime(run, prices, today) ? null : costOfEstimate(prices, run.model, today, { input, output })
   return {
     object: 'batch.dry_run' as const,
     valid: true,

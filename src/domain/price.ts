@@ -45,11 +45,13 @@ export function costOf(list: PriceList, model: string | null, day: Day, used: Us
   return ((tokens + (BigInt(used.durationMs) * price.minute * 1000n) / 60n) * BigInt(list.percent)) / 100n
 }
 
-/** Millionths of a unit that tokens cost which have not been used yet; 0: there is no price for them. */
-export const estimatedCost = (list: PriceList, model: string, day: Day, { input, output }: Estimate): number => {
-  const used = { ...noUsage, inputTokens: input, outputTokens: output, totalTokens: input + output }
-  return Number(((costOf(list, model, day, used) ?? 0n) + 999_999n) / 1_000_000n)
-}
+/** Of tokens that have not been used yet. */
+export const costOfEstimate = (list: PriceList, model: string, day: Day, { input, output }: Estimate): bigint | null =>
+  costOf(list, model, day, { ...noUsage, inputTokens: input, outputTokens: output, totalTokens: input + output })
+
+/** The same in whole millionths of a unit; 0: there is no price for them. */
+export const estimatedCost = (list: PriceList, model: string, day: Day, estimate: Estimate): number =>
+  Number(((costOfEstimate(list, model, day, estimate) ?? 0n) + 999_999n) / 1_000_000n)
 
 /** To a billionth of a unit. */
 export const costWire = (list: PriceList, cost: bigint | null): Cost | null =>

@@ -1,4 +1,4 @@
-import { spentOf, type Enqueued, type Quota, type Spending } from './quota.ts'
+import { spentOf, sumOf, type Enqueued, type Quota, type Spending } from './quota.ts'
 
 /** What a project has of each kind; what is of one batch or file alone is not added up. */
 export interface Held {
@@ -23,7 +23,7 @@ export const usedQuotaWire = (quota: Quota, held: Held) => ({ ...quotaWire(quota
 export type UsedQuotaView = ReturnType<typeof usedQuotaWire>
 
 function usedOf(quota: Quota, held: Held): number | null {
-  const { kind, model } = quota
+  const { kind } = quota
   switch (kind) {
     case 'batch_lines':
     case 'file_bytes':
@@ -32,7 +32,7 @@ function usedOf(quota: Quota, held: Held): number | null {
     case 'storage_bytes':
       return held[kind]
     case 'enqueued_tokens':
-      return held.enqueued.reduce((sum, one) => sum + (model === null || one.model === model ? one.tokens : 0), 0)
+      return sumOf(held.enqueued, quota)
     case 'tokens_day':
     case 'tokens_month':
     case 'cost_day':

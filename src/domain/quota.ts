@@ -13,6 +13,8 @@ export const quotaKinds = {
   cost_month: { about: 'cost a month (UTC), in millionths of the currency', ofModel: true },
 } as const
 export type QuotaKind = keyof typeof quotaKinds
+/** Of these what was spent counts, and begins anew. */
+export const kindsOfTime = ['tokens_day', 'tokens_month', 'cost_day', 'cost_month'] as const satisfies readonly QuotaKind[]
 export const isQuotaKind = (text: string): text is QuotaKind => Object.hasOwn(quotaKinds, text)
 
 export interface Quota {
@@ -40,10 +42,11 @@ export interface Spending extends Enqueued {
   readonly isToday: boolean
 }
 
-const sumOf = (of: readonly Enqueued[], { kind, model }: Pick<Quota, 'kind' | 'model'>): number =>
+/** How much of a quota they take together. */
+export const sumOf = (of: readonly Enqueued[], { kind, model }: Pick<Quota, 'kind' | 'model'>): number =>
   of.reduce((n, one) => n + (model === null || one.model === model ? (kind.startsWith('cost_') ? one.cost : one.tokens) : 0), 0)
 
-const isOfTime = ({ kind }: Pick<Quota, 'kind'>): boolean => kind.endsWith('_day') || kind.endsWith('_month')
+export const isOfTime = ({ kind }: Pick<Quota, 'kind'>): boolean => kindsOfTime.some((one) => one === kind)
 
 /** How much of a quota of a day or a month was spent. */
 export const spentOf = (spendings: readonly Spending[], quota: Pick<Quota, 'kind' | 'model'>): number =>

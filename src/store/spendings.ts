@@ -13,10 +13,12 @@ export async function spendingsOf(db: Queries, prices: PriceList, projectId: Pro
   const [now] = await db.query(`select {now} as now`)
   const { today, monthBegan } = monthOf(now ? int(now, 'now') : 0)
   const rows = await db.query(
-    `select model, day, ${sumColumns.join(', ')} from usage where project_id = $1 and day >= $3
-     union all
-     select b.model, cast($2 as bigint) as day, ${sumColumns.map((c) => `s.${c}`).join(', ')} from batches b join shards s on s.batch_id = b.id
-     where b.project_id = $1 and b.status in ('in_progress', 'cancelling')`,
+    `select model, day, ${sumColumns.map((c) => `sum(${c}) as ${c}`).join(', ')} from (
+       select model, day, ${sumColumns.join(', ')} from usage where project_id = $1 and day >= $3
+       union all
+       select b.model, cast($2 as bigint) as day, ${sumColumns.map((c) => `s.${c}`).join(', ')} from batches b join shards s on s.batch_id = b.id
+       where b.project_id = $1 and b.status in ('in_progress', 'cancelling')
+     ) taken group by model, day`,
     [projectId, today, monthBegan],
   )
   return rows.map((row) => {

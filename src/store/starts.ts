@@ -1,7 +1,7 @@
 import { learnedFactor } from '../domain/estimate.ts'
 import type { BatchId, ProjectId } from '../domain/ids.ts'
 import type { PriceList } from '../domain/price.ts'
-import { overEnqueued, overSpent, type Enqueued, type Quota, type QuotaKind } from '../domain/quota.ts'
+import { isOfTime, kindsOfTime, overEnqueued, overSpent, type Enqueued, type Quota, type QuotaKind } from '../domain/quota.ts'
 import type { ShardSpan } from '../domain/shard.ts'
 import { int, text, type Queries } from './db.ts'
 import { experienceOf, holdQuotas, quotasOf, runningOf } from './quotas.ts'
@@ -51,7 +51,7 @@ export async function startBatches(tx: Queries, starts: readonly Start[], prices
 
 type Taken = Pick<Enqueued, 'tokens' | 'cost'>
 
-const boundAtStart = ['enqueued_tokens', 'tokens_day', 'tokens_month', 'cost_day', 'cost_month'] satisfies readonly QuotaKind[]
+const boundAtStart: readonly QuotaKind[] = ['enqueued_tokens', ...kindsOfTime]
 
 /** What each batch is taken for from now on, or the quota that it would go beyond. Only where there is a quota what others have enqueued is looked at, under a lock. */
 async function enqueue(
@@ -71,7 +71,7 @@ async function enqueue(
   for (const projectId of projects) {
     const quotas = await quotasOf(tx, [projectId])
     const open: Enqueued[] = [...(await runningOf(tx, projectId))]
-    const spendings = await spendingsOf(tx, prices, projectId)
+    const spendings = quotas.some(isOfTime) ? await spendingsOf(tx, prices, projectId) : []
     for (const { id, plan } of starts.filter((s) => bounded.some((row) => row.id === s.id && row.project_id === projectId))) {
       const factor = learnedFactor(await experienceOf(tx, projectId, plan.model))
       const next = { model: plan.model, tokens: Math.ceil(plan.tokens * factor), cost: Math.ceil(plan.cost * factor) }

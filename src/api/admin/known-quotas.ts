@@ -2,7 +2,7 @@
 import { overQuota, type ApiError } from '../../domain/errors.ts'
 import type { ProjectId } from '../../domain/ids.ts'
 import type { PriceList } from '../../domain/price.ts'
-import { amountOf, spentOf, type Quota } from '../../domain/quota.ts'
+import { amountOf, kindsOfTime, spentOf, type Quota } from '../../domain/quota.ts'
 import type { Held } from '../../domain/quota-wire.ts'
 import type { Clock } from '../../kit/clock.ts'
 import type { Db } from '../../store/db.ts'
@@ -44,8 +44,6 @@ export function knowQuotas({ db, clock, prices }: { db: Db; clock: Clock; prices
     },
   }
 }
-
-const kindsOfTime = ['tokens_day', 'tokens_month', 'cost_day', 'cost_month'] as const
 
 /** Seconds until the bound begins anew. */
 function untilNext(kind: (typeof kindsOfTime)[number], now: number): number {

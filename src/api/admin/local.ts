@@ -8,6 +8,7 @@ import { rights } from '../../domain/rights.ts'
 import { defaultProject } from '../../store/projects.ts'
 import { readingOptions, speakJson } from '../envelope.ts'
 import { auditRoutes, makeAuditor } from '../guard/audit.ts'
+import { letIn } from '../guard/guard.ts'
 import { usageOfAllRoutes } from '../usage/usage.ts'
 import { adminRoutes } from './admin.ts'
 import { auditListRoutes } from './audit-list.ts'
@@ -39,10 +40,7 @@ export async function openLocalApi(
     async (routes) => {
       if (parts.auditMs > 0)
         auditRoutes(routes, { ...auditor, note: (entry) => auditor.note({ ...entry, keyId: null, address: `local (${by})` }) })
-      routes.addHook('onRequest', (request, _, done) => {
-        request.caller = caller
-        done()
-      })
+      letIn(caller).stand(routes)
       adminRoutes(routes, { ...parts, limits: { rates: {} } })
       auditListRoutes(routes, parts)
       quotaRoutes(routes, parts)
