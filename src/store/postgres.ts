@@ -7,8 +7,8 @@ import { joinFleet } from './postgres-hints.ts'
 import { translate, type Dialect } from './tokens.ts'
 
 /**
- * NOTE: `clock_timestamp()` in a subquery of its own: asked once a statement, and its result can be looked up in an index. Texts are compared byte by byte, as
- * SQLite does: ids sort by time, whatever the database's language.
+ * NOTE: `clock_timestamp()` in a subquery of its own: each `{now}` is asked once a statement, not once a row, and its result can be looked up in an index; two in
+ * one statement may be a millisecond apart. Texts are compared byte by byte, as SQLite does: ids sort by time, whatever the database's language.
  */
 const dialect: Dialect = {
   nowSql: '(select (extract(epoch from clock_timestamp()) * 1000)::bigint)',

@@ -9,8 +9,8 @@ import { endUploads, resultsLapsed, walkOwner } from './uploads.ts'
 import { addUsage } from './usage.ts'
 import { parameters, rowsOfValues } from './values.ts'
 
-/** The database's time, but never before what was stamped last. */
-const stamp = `case when {now} > v.column7 then {now} else v.column7 end`
+/** The database's time, but never before what was stamped last: one reading for all columns of a statement. */
+const stamp = `case when clock.now > v.column7 then clock.now else v.column7 end`
 const endings = ['completed', 'expired', 'cancelled'] as const
 
 export type Terminal = Extract<BatchStatus, (typeof endings)[number]>
@@ -52,7 +52,7 @@ export async function publishBatches(tx: Queries, publishes: readonly Publish[])
        ${endings.map((e) => `${e}_at = case when v.column4 = '${e}' then ${stamp} else ${e}_at end`).join(', ')}, sweep_at = ${stamp},
        owner = null, lease_until = 0, trouble = null, trouble_since = null, layout = v.column8,
        ${sumColumns.map((c, i) => `${c} = v.column${fixed + i + 1}`).join(', ')}
-     from (values ${rowsOfValues(publishes.length, width, integers)}) v
+     from (values ${rowsOfValues(publishes.length, width, integers)}) v, (select {now} as now) clock
      where id = v.column1 and fence = v.column2 and status = v.column3 returning id, fence`,
     publishes.flatMap(({ batch, fence, what }) => [
       batch.id,
