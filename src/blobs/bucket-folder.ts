@@ -85,9 +85,15 @@ export function openFolderBucket(folder: string, bucket: string): Bucket {
     }
   }
 
+  async function standing(key: string, staged: Staged | null): Promise<'free' | 'foreign' | ObjectSeen> {
+    const seen = await head(key)
+    return seen === null ? 'free' : seen.tag === staged?.tag ? seen : 'foreign'
+  }
+
   return {
     canHold: (key) => partsOf(key) !== null,
     head,
+    standing,
     async *read(key, seen, range = { start: 0 }, signal) {
       const handle = await openObject(key)
       if (!handle) throw new ObjectMissing(`There is no object '${key}' in bucket '${bucket}'.`)
@@ -123,14 +129,14 @@ export function openFolderBucket(folder: string, bucket: string): Bucket {
         } catch (error) {
           const code = codeOf(error)
           if (code !== 'EEXIST' && code !== 'ENOENT') throw error
-          if ((await head(key))?.tag !== staged.tag) {
+          if (typeof (await standing(key, staged)) === 'string') {
             if (code === 'EEXIST') return 'taken'
             throw error
           }
         }
         await syncDirectory(directory)
         await removeIfThere(pathOf(staged.handle))
-        return 'published'
+        return { bytes: staged.bytes, tag: staged.tag }
       }),
     discard: (key, handle) =>
       inDirectory(key, async (pathOf) => {

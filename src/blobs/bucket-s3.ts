@@ -4,7 +4,7 @@
  */
 import { createHash, randomUUID } from 'node:crypto'
 import type { S3Place } from '../domain/grant.ts'
-import { BucketDenied, ObjectChanged, ObjectMissing, type Bucket } from './bucket.ts'
+import { BucketDenied, ObjectChanged, ObjectMissing, type Bucket, type ObjectSeen, type Staged } from './bucket.ts'
 import { openS3, type Patience } from './s3/client.ts'
 import { cutParts } from './s3/cut.ts'
 import { meaningOf, S3Failure, whyRefused } from './s3/failure.ts'
@@ -52,8 +52,18 @@ export function openS3Bucket(place: S3Place, bucket: string, patience?: Patience
     return canHold(key) ? telling('read', key, () => lookAt(s3, at(key))) : null
   }
 
+  /** NOTE: the tag alone does not tell: what a server makes of the tags of the parts is its own affair, and with keys of its own (SSE-KMS) no digest at all. */
+  async function standing(key: string, staged: Staged | null): Promise<'free' | 'foreign' | ObjectSeen> {
+    const seen = await look(key)
+    if (!seen) return 'free'
+    const mark = staged && parseHandle(staged.handle)?.mark
+    const isStaged = seen.tag === staged?.tag || (mark && seen.metadata[markOfOurs] === mark)
+    return isStaged ? { bytes: seen.bytes, tag: seen.tag } : 'foreign'
+  }
+
   return {
     canHold,
+    standing,
     async head(key) {
       const seen = await look(key)
       return seen && { bytes: seen.bytes, tag: seen.tag }
@@ -99,22 +109,24 @@ export function openS3Bucket(place: S3Place, bucket: string, patience?: Patience
       const handle = parseHandle(staged.handle)
       if (!handle) throw new Error(`nothing is staged for '${key}' in bucket '${bucket}' under this handle`)
       const upload = { ...at(key), id: handle.id }
-      const standing = async () => {
-        const seen = await look(key)
-        return seen && (seen.tag === staged.tag || seen.metadata[markOfOurs] === handle.mark ? 'published' : 'taken')
+      const appeared = async () => {
+        const found = await standing(key, staged)
+        return found === 'free' ? null : found === 'foreign' ? 'taken' : found
       }
-      const before = await standing()
+      const before = await appeared()
       if (before) return before
       return telling('write', key, async () => {
+        let tag: string
         try {
-          await completeUpload(s3, upload, handle.tags, { ifNone: true })
+          tag = await completeUpload(s3, upload, handle.tags, { ifNone: true })
         } catch (error) {
-          const after = await standing()
+          const after = await appeared()
           if (after) return after
           if (!(error instanceof S3Failure) || meaningOf(error) !== 'not known') throw error
-          await completeUpload(s3, upload, handle.tags)
+          tag = await completeUpload(s3, upload, handle.tags)
         }
-        return 'published'
+        const now = tag === staged.tag ? null : await standing(key, staged)
+        return now === null || typeof now === 'string' ? { bytes: staged.bytes, tag } : now
       })
     },
     async discard(key, text) {
@@ -151,7 +163,7 @@ const probeOf = (key: string, owner: string): string => `${key.slice(0, key.last
 
 const batchOf = (owner: string): string => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(owner)?.[0] ?? owner
 
-/** The tag that an object of these parts gets. */
+/** The tag that an object of these parts gets from most servers. */
 const tagOfWhole = (tags: readonly string[]): string =>
   `${createHash('md5')
     .update(Buffer.from(tags.join(''), 'hex'))

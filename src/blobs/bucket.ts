@@ -6,7 +6,10 @@ export interface ObjectSeen {
   readonly tag: string
 }
 
-/** Bytes that are written whole beside their name, durable, and not yet visible under it. `handle` names them for `publish` and `discard`, also after a restart. */
+/**
+ * Bytes that are written whole beside their name, durable, and not yet visible under it. `handle` names them for `publish` and `discard`, also after a restart.
+ * `tag` is what the object is expected to have: a server may give it another one.
+ */
 export interface Staged extends ObjectSeen {
   readonly handle: string
 }
@@ -31,8 +34,13 @@ export interface Bucket {
   proveWrite(key: string, owner: string): Promise<void>
   /** `owner` (batch id and fence) makes the name of what is staged, so that a later owner can find and discard it. @throws {BucketDenied} */
   stage(key: string, owner: string, source: BlobSource, signal?: AbortSignal, staging?: Staging): Promise<Staged>
-  /** Makes staged bytes appear under the key, unless there is an object already: `taken`. Doing it twice is `published` if the object is the staged one. */
-  publish(key: string, staged: Staged): Promise<'published' | 'taken'>
+  /** What stands under the key: nothing, what was staged (as it is seen there, with the tag that it has), or something else. @throws {BucketDenied} */
+  standing(key: string, staged: Staged | null): Promise<'free' | 'foreign' | ObjectSeen>
+  /**
+   * Makes staged bytes appear under the key, unless there is an object already: `taken`. Doing it twice is the same if the object is the staged one. Gives the
+   * object as it is seen there.
+   */
+  publish(key: string, staged: Staged): Promise<ObjectSeen | 'taken'>
   discard(key: string, handle: string): Promise<void>
   /**
    * Discards whatever is staged beside `key` by owners whose name begins with `ownerPrefix`, also what a killed process left half written. S3 does not say

@@ -56,10 +56,10 @@ const wrong = (key: string): never => {
 
 async function publish(bucket: Bucket, key: string, owner: string, bytes: Buffer): Promise<string> {
   const staged = await bucket.stage(key, owner, bytes)
-  if ((await bucket.publish(key, staged)) !== 'published') return wrong(key)
+  if ((await bucket.publish(key, staged)) === 'taken') return wrong(key)
   const second = await bucket.stage(key, owner, Buffer.from('other\n'))
   try {
-    if ((await bucket.publish(key, second)) === 'published') throw new Error('an object that was there has been overwritten')
+    if ((await bucket.publish(key, second)) !== 'taken') throw new Error('an object that was there has been overwritten')
   } finally {
     await bucket.discard(key, second.handle)
   }

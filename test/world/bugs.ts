@@ -73,7 +73,7 @@ export const bugs: readonly Bug[] = [
   {
     name: 'a try that counts as two',
     breaks: 'I17',
-    foundAt: 112,
+    foundAt: 300,
     sql: inSql(/^update deliveries set state = /, `ended_at = null`, `ended_at = null, event_id = event_id || '!'`),
   },
   {
@@ -87,6 +87,12 @@ export const bugs: readonly Bug[] = [
     breaks: 'I3',
     foundAt: 4,
     sql: inSql(/^select id, project_id, input from batches where sweeps/, 'sweeps < 2', 'sweeps < 1'),
+  },
+  {
+    name: 'an object that is expected to be as it was staged',
+    breaks: 'I7',
+    foundAt: 1,
+    sql: inSql(/^update outputs set bytes = /, 'tag = $5', `tag = case when coalesce(tag, '') = '' then $5 else tag end`),
   },
   { name: 'segments named without their fence', breaks: 'I4', foundAt: 2, ...withoutFence },
   { name: 'a worker that trusts its last look', breaks: 'I8', foundAt: 319, db: trustsItsLastLook },

@@ -39,12 +39,18 @@ export async function checkLeft(world: World, clients: readonly Client[]): Promi
 
   left('staged objects are', [...objects.staged.keys()])
   const inputs = clients.map(({ intent }) => `${bucketName}/${intent.object}`)
-  const published = (await rows(`select bucket, key from outputs where published_at is not null`)).map(
-    (row) => `${row.bucket}/${JSON.parse(String(row.key)) as string}`,
+  const published = (await rows(`select bucket, key, tag from outputs where published_at is not null`)).map(
+    ({ bucket, key, tag }) => ({
+      name: `${bucket}/${JSON.parse(String(key)) as string}`,
+      tag,
+    }),
   )
-  for (const name of published)
-    if (!objects.objects.has(name)) ledger.wrong('I7', `object ${name} was published and is not there`)
-  const known = new Set([...inputs, ...published])
+  for (const { name, tag } of published) {
+    const object = objects.objects.get(name)
+    if (!object) ledger.wrong('I7', `object ${name} was published and is not there`)
+    else if (object.tag !== tag) ledger.wrong('I7', `object ${name} was published as ${tag} and is ${object.tag}`)
+  }
+  const known = new Set([...inputs, ...published.map(({ name }) => name)])
   const unknown = [...objects.objects].filter(([name, { bytes }]) => !known.has(name) && !bytes.equals(foreign))
   left(
     'objects that nobody names are',

@@ -1,13 +1,20 @@
 import type { BlobSource } from '../../src/blobs/blobs.ts'
-import { ObjectChanged, ObjectMissing, type Bucket, type Staged } from '../../src/blobs/bucket.ts'
+import { ObjectChanged, ObjectMissing, type Bucket, type ObjectSeen, type Staged } from '../../src/blobs/bucket.ts'
 import type { Chance } from '../support/chance.ts'
 import type { Life } from './life.ts'
 import type { Profile } from './profile.ts'
 import type { Trip } from './trip.ts'
 
+interface StoredObject {
+  readonly bytes: Buffer
+  readonly tag: string
+  /** Of what was staged, as S3 keeps it in the metadata. */
+  readonly handle?: string
+}
+
 /** The objects of a world's one bucket store, and what is staged there. */
 export interface ObjectStore {
-  readonly objects: Map<string, { bytes: Buffer; tag: string }>
+  readonly objects: Map<string, StoredObject>
   readonly staged: Map<string, { bytes: Buffer; tag: string }>
   /** Puts an object there as a user does, beside Nightshift. */
   write(key: string, bytes: Buffer): void
@@ -15,7 +22,7 @@ export interface ObjectStore {
 }
 
 export function makeObjectStore(): ObjectStore {
-  const objects = new Map<string, { bytes: Buffer; tag: string }>()
+  const objects = new Map<string, StoredObject>()
   let tags = 0
   const newTag = () => `tag-${tags++}`
   return { objects, staged: new Map(), newTag, write: (key, bytes) => void objects.set(key, { bytes, tag: newTag() }) }
@@ -39,6 +46,13 @@ export function bucketOf(
     else for await (const chunk of source) chunks.push(Buffer.from(chunk))
     if (chance.happens(profile().half)) throw refusal()
     return Buffer.concat(chunks)
+  }
+
+  function standing(key: string, staged: Staged | null): 'free' | 'foreign' | ObjectSeen {
+    const there = store.objects.get(nameOf(key))
+    if (!there) return 'free'
+    const isStaged = there.tag === staged?.tag || (there.handle !== undefined && there.handle === staged?.handle)
+    return isStaged ? { bytes: there.bytes.length, tag: there.tag } : 'foreign'
   }
 
   return {
@@ -88,15 +102,19 @@ export function bucketOf(
           throw error
         }
       }),
-    publish: (key, { tag, handle }) =>
+    standing: (key, staged) => trips(`standing ${key}`, false, () => standing(key, staged)),
+    publish: (key, staged) =>
       trips(`publish ${key}`, true, () => {
-        const there = store.objects.get(nameOf(key))
-        const found = store.staged.get(handle)
-        if (there && there.tag !== tag && (found || chance.happens(0.5))) return 'taken' // NOTE: of a handle that is gone each store may tell either
-        if (there?.tag !== tag && !found) throw new Error(`nothing is staged as ${handle}`)
-        if (!there && found) store.objects.set(nameOf(key), found)
-        store.staged.delete(handle)
-        return 'published'
+        const there = standing(key, staged)
+        const found = store.staged.get(staged.handle)
+        if (there === 'foreign' && (found || chance.happens(0.5))) return 'taken' // NOTE: of a handle that is gone each store may tell either
+        if (typeof there === 'string' && !found) throw new Error(`nothing is staged as ${staged.handle}`)
+        store.staged.delete(staged.handle)
+        if (typeof there !== 'string' || !found) return there as ObjectSeen
+        const { bytes } = found
+        const tag = chance.happens(0.5) ? found.tag : store.newTag() // NOTE: a server may make a tag of its own
+        store.objects.set(nameOf(key), { bytes, tag, handle: staged.handle })
+        return { bytes: bytes.length, tag }
       }),
     discard: (_, handle) => trips(`discard ${handle}`, true, () => void store.staged.delete(handle)),
     discardStaged: (_, ownerPrefix) =>

@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { project, runningBatch } from '../../../test/support/batch-rows.ts'
 import { databases } from '../../../test/support/databases.ts'
 import { handClock } from '../../../test/support/hand-clock.ts'
-import type { Bucket } from '../../blobs/bucket.ts'
+import type { Bucket, ObjectSeen } from '../../blobs/bucket.ts'
 import { openFolderBucket } from '../../blobs/bucket-folder.ts'
 import { noSums } from '../../domain/usage.ts'
 import { loadBatch } from '../../store/batches.ts'
@@ -64,7 +64,8 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     }
     const names = async () => (await readdir(folder)).toSorted()
     const reserved = async () => (await db.query(`select key from outputs where published_at is null`)).length
-    return { folder, composer, overtake, names, reserved }
+    const tags = async () => (await db.query(`select tag from outputs`)).map(({ tag }) => String(tag))
+    return { folder, clock, composer, overtake, names, reserved, tags }
   }
 
   test.each([
@@ -103,6 +104,68 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
       'in-ID-output.jsonl',
       'in-error.jsonl',
     ])
+  })
+
+  describe('in a store that gives objects tags of its own', () => {
+    const own = 'own-'
+    /** A folder whose objects have another tag than what was staged: as S3 may, with keys of the bucket's owner. */
+    const withOwnTags = (bucket: Bucket): Partial<Bucket> => {
+      const shown = (found: ObjectSeen) => ({ ...found, tag: own + found.tag })
+      const inside = <T extends ObjectSeen>(seen: T) => ({ ...seen, tag: seen.tag.replace(own, '') })
+      return {
+        head: async (key) => bucket.head(key).then((seen) => seen && shown(seen)),
+        async standing(key, staged) {
+          const found = await bucket.standing(key, staged && inside(staged))
+          return typeof found === 'string' ? found : shown(found)
+        },
+        async publish(key, staged) {
+          const put = await bucket.publish(key, inside(staged))
+          return put === 'taken' ? put : shown(put)
+        },
+        delete: async (key, seen) => seen.tag.startsWith(own) && bucket.delete(key, inside(seen)),
+      }
+    }
+
+    test('the row says the tag that the object has', async () => {
+      const { composer, tags } = await open()
+      expect(await (await composer(withOwnTags)).publish()).toBe(true)
+      expect((await tags()).filter((tag) => tag.startsWith(own))).toHaveLength(2)
+    })
+
+    test('a composer that died behind an appearance is followed by one that knows what stands there', async () => {
+      const { composer, clock, names, tags } = await open()
+      const dies = await composer((bucket) => {
+        const its = withOwnTags(bucket)
+        return {
+          ...its,
+          async publish(key, staged) {
+            await its.publish!(key, staged)
+            throw new Error('killed')
+          },
+        }
+      })
+      await expect(dies.compose()).rejects.toThrow('killed')
+      await clock.advance(1001)
+      expect(await (await composer(withOwnTags)).publish()).toBe(true)
+      expect(await names()).toEqual(['in-error.jsonl', 'in-output.jsonl'])
+      expect((await tags()).filter((tag) => tag.startsWith(own))).toHaveLength(2)
+    })
+
+    test('what was written under a name of a pair goes when the other is taken', async () => {
+      const { folder, composer, names } = await open()
+      const one = await composer((bucket) => {
+        const its = withOwnTags(bucket)
+        return {
+          ...its,
+          async publish(key, staged) {
+            if (key === 'in-error.jsonl') await writeFile(join(folder, key), 'of somebody else')
+            return its.publish!(key, staged)
+          },
+        }
+      })
+      expect(await one.publish()).toBe(true)
+      expect(await names()).not.toContain('in-output.jsonl')
+    })
   })
 
   test('what is doomed is deleted by the next composer, and not published', async () => {

@@ -1,4 +1,4 @@
-import type { Bucket, Staged } from '../../blobs/bucket.ts'
+import type { Bucket, ObjectSeen, Staged } from '../../blobs/bucket.ts'
 import type { Batch } from '../../domain/batch.ts'
 import { storeOf } from '../../domain/grant.ts'
 import { outputKeys, outputKeysWithId } from '../../domain/output-names.ts'
@@ -67,46 +67,50 @@ export async function composeObjects(
     if (!(await renewWalk(db, batch.id, fence, settings.leaseMs))) return 'old' // NOTE: asked behind the reading: no other composer had written there
     const mine = (kind: Kind) => rows.find((o) => o.kind === kind && o.key === pair[kind].key) ?? null
     await bucket.discardStaged(pair.output.key, batch.id)
-    for (const row of rows) if (row.staged) await bucket.discard(row.key, row.staged.handle)
+    for (const row of rows) if (row.staged) await bucket.discard(row.key, stagedOf(row.staged).handle)
     const standing = {
       output: await standingOf(bucket, mine('output'), pair.output.key),
       error: await standingOf(bucket, mine('error'), pair.error.key),
     }
     if (kinds.some((k) => standing[k] === 'foreign')) return giveWay(pair, rows)
-    for (const kind of kinds) {
-      const row = mine(kind)
-      const wanted = standing[kind] === 'ours' && results.whole && results[kind]
-      if (standing[kind] !== 'free' && row?.staged && !wanted) {
-        await bucket.delete(pair[kind].key, row.staged)
-        standing[kind] = 'free'
-      }
-    }
     const staged: Partial<Record<Kind, Staged>> = {}
     for (const kind of kinds) {
+      const found = standing[kind]
+      if (typeof found === 'string') continue
+      if (found.isDoomed || !results.whole || !results[kind]) await bucket.delete(pair[kind].key, found.seen)
+      else staged[kind] = found.staged
+    }
+    for (const kind of kinds) {
       const lines = results[kind]
-      if (!lines || standing[kind] === 'ours') continue
+      if (!lines || staged[kind]) continue
       const one = await stage(pair[kind], kind, lines.stream(signal))
       if (!one) return 'old'
       staged[kind] = one
     }
     for (const kind of kinds) {
       const one = staged[kind]
-      if (one && (await bucket.publish(pair[kind].key, one)) === 'taken') return giveWay(pair, await outputsOf(db, batch.id))
+      if (!one) continue
+      const seen = await bucket.publish(pair[kind].key, one)
+      if (seen === 'taken') return giveWay(pair, await outputsOf(db, batch.id))
+      if (seen.tag !== one.tag && !(await record(pair[kind], { ...one, ...seen }))) return 'old'
     }
     return 'placed'
   }
 
+  function record(name: OutputName, one: Staged): Promise<boolean> {
+    return recordStaged(db, { batchId: batch.id, fence }, name, one)
+  }
+
   /** Its handle is recorded before its first byte, and what it came to at its end. null: the fence is old. */
   async function stage(name: OutputName, kind: Kind, lines: AsyncIterable<Buffer>): Promise<Staged | null> {
-    const record = (one: Staged) => recordStaged(db, { batchId: batch.id, fence }, name, one)
     const begun = async (handle: string) => {
-      if (!(await record({ bytes: 0, tag: unfinished, handle }))) throw new OldFence()
+      if (!(await record(name, { bytes: 0, tag: unfinished, handle }))) throw new OldFence()
     }
     const bytes = results.bytes?.[kind]
     try {
       const staging = { begun, ...(bytes !== undefined && { bytes }) }
       const one = await bucket.stage(name.key, `${batch.id}-${fence}-${kind}`, lines, signal, staging)
-      if (await record(one)) return one
+      if (await record(name, one)) return one
       await bucket.discard(name.key, one.handle)
       return null
     } catch (error) {
@@ -119,9 +123,11 @@ export async function composeObjects(
   async function giveWay(pair: Pair, rows: readonly Output[]): Promise<'taken' | 'old'> {
     for (const row of rows) {
       if (!row.staged) continue
-      if (!(await recordStaged(db, { batchId: batch.id, fence }, row, { ...row.staged, handle: doomed }))) return 'old'
-      await bucket.discard(row.key, row.staged.handle)
-      await bucket.delete(row.key, row.staged)
+      const staged = stagedOf(row.staged)
+      if (!(await record(row, { ...staged, handle: doom + staged.handle }))) return 'old'
+      await bucket.discard(row.key, staged.handle)
+      const found = await bucket.standing(row.key, staged)
+      if (typeof found !== 'string') await bucket.delete(row.key, found)
     }
     await bucket.discardStaged(pair.output.key, batch.id)
     return db.tx(async (tx) => {
@@ -136,13 +142,21 @@ class OldFence extends Error {}
 
 /** In the place of the tag: no object has it. */
 const unfinished = ''
-/** In the place of the handle: what stands under the name is about to be deleted by who wrote it. */
-const doomed = ''
+/** Before the handle: what stands under the name is about to be deleted by who wrote it. */
+const doom = 'doomed '
+
+const stagedOf = (one: Staged): Staged => (one.handle.startsWith(doom) ? { ...one, handle: one.handle.slice(doom.length) } : one)
+
+interface Ours {
+  readonly staged: Staged
+  readonly seen: ObjectSeen
+  readonly isDoomed: boolean
+}
 
 /** Whose is what stands under a reserved name? Ours if it is what the row says was staged. */
-async function standingOf(bucket: Bucket, row: Output | null, key: string): Promise<'free' | 'ours' | 'doomed' | 'foreign'> {
-  const seen = await bucket.head(key)
-  if (!seen) return 'free'
-  if (row?.staged?.tag !== seen.tag) return 'foreign'
-  return row.staged.handle === doomed ? 'doomed' : 'ours'
+async function standingOf(bucket: Bucket, row: Output | null, key: string): Promise<'free' | 'foreign' | Ours> {
+  const staged = row?.staged ? stagedOf(row.staged) : null
+  const seen = await bucket.standing(key, staged)
+  if (typeof seen === 'string') return seen
+  return staged ? { staged, seen, isDoomed: row?.staged !== staged } : 'foreign'
 }
