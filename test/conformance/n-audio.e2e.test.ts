@@ -1,5 +1,6 @@
 import { copyFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pipeline, Readable } from 'node:stream'
 import { expect } from 'vitest'
 import { webServer } from '../support/web-server.ts'
 import { followToEnd } from './follow.ts'
@@ -26,16 +27,17 @@ async function hear(door: Door, bodies: readonly object[]): Promise<{ batch: Bat
 const heardIn = ({ output }: Results) => Object.fromEntries(output.map((r) => [r.custom_id, r.response?.body.text]))
 const codesIn = ({ errors }: Results) => Object.fromEntries(errors.map((r) => [r.custom_id, r.error?.code]))
 
+function* endless() {
+  for (;;) yield Buffer.alloc(64_000)
+}
+
 /** A project with files of its own, beside a web of one server that the operator allows. */
 async function withWeb(special: Parameters<typeof openLocal>[0] = {}) {
   const web = await webServer((request, response) => {
     if (request.url === '/gone.wav') return response.writeHead(404).end()
     if (request.url === '/moved') return response.writeHead(302, { location: '/speech' }).end()
     if (request.url === '/inside') return response.writeHead(302, { location: 'http://10.0.0.1/' }).end()
-    if (request.url === '/endless') {
-      const more = () => void (response.destroyed || response.write(Buffer.alloc(64_000), more))
-      return more()
-    }
+    if (request.url === '/endless') return pipeline(Readable.from(endless()), response, () => {})
     return response.writeHead(200, { 'content-type': 'audio/wav' }).end(wav)
   })
   const subject = await openLocal({ fetchAllow: '127.0.0.1', fetchPorts: `80,443,${web.port}`, attempts: '2', ...special })
