@@ -7,6 +7,7 @@ import { resolve } from 'node:path'
 import type { Guard } from './api/guard/guard.ts'
 import { makeApi } from './api/server.ts'
 import { renewCertificate } from './api/serving.ts'
+import { makeWorkerServer } from './api/worker-server.ts'
 import { prepareProjects, type FirstStart } from './auth/first-start.ts'
 import type { ApiParts } from './api/parts.ts'
 import type { SubjectParts } from './auth/subjects.ts'
@@ -19,6 +20,7 @@ import { offeredEndpoints } from './domain/endpoints.ts'
 import type { RateLimits } from './domain/rate.ts'
 import { dispatchSettings, fetchRules, inlinesImages, makeDryRun, openEngine, runEngine, type Outside } from './engine.ts'
 import { systemClock } from './kit/clock.ts'
+import type { Metrics } from './kit/metrics.ts'
 import { version } from './kit/version.ts'
 import { createBatches } from './store/create-batches.ts'
 import type { Db } from './store/db.ts'
@@ -97,15 +99,9 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
       },
       guard,
     ))
-    metrics.gauge('nightshift_backend_in_flight', 'Calls that are open', ['backend'], () =>
-      backends().map((b) => [{ backend: b.url }, b.inFlight] as const),
-    )
-    metrics.gauge('nightshift_backend_limit', 'Calls that may be open now', ['backend'], () =>
-      backends().map((b) => [{ backend: b.url }, b.limit] as const),
-    )
+    gaugeBackends(metrics, backends)
     await api.listen({ host: settings.host, port: settings.port })
-    const { address, port, family } = api.server.address() as AddressInfo
-    const url = `${tls ? 'https' : 'http'}://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+    const url = `${tls ? 'https' : 'http'}://${hostOf(api)}`
     await hold?.describe({ url })
     const first = await prepareProjects({ db, clock, newUuid, randomBytes }, settings, url)
     return {
@@ -131,15 +127,53 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
   }
 }
 
-/** A worker alone, beside others on one database and one store of blobs. Resolves when it was stopped and everything is saved and given back. */
-export async function runWorkerAlone(settings: Settings, signal: AbortSignal, started: () => void): Promise<void> {
+/**
+ * A worker alone, beside others on one database and one store of blobs. Resolves when it was stopped and everything is saved and given back. `started` is told
+ * where it tells of itself; null: nowhere.
+ */
+export async function runWorkerAlone(
+  settings: Settings,
+  signal: AbortSignal,
+  started: (url: string | null) => void,
+): Promise<void> {
   const engine = await openEngine(settings)
+  const { db, dispatcher, metrics } = engine
+  const backends = () => dispatcher.backends()
+  const server =
+    settings.workerPort > 0
+      ? makeWorkerServer({ metrics, readiness: () => readiness(db, backends(), { ...settings, workers: 1 }) })
+      : null
   try {
-    started()
+    gaugeBackends(metrics, backends)
+    await server?.listen({ host: settings.host, port: settings.workerPort })
+    started(server && `http://${hostOf(server)}`)
     await runEngine(engine, signal)
   } finally {
+    if (server) await closeApi(server)
     await engine[Symbol.asyncDispose]()
   }
+}
+
+/** Where it listens: host and port, as they stand in an address. */
+function hostOf({ server }: FastifyInstance): string {
+  const { address, port, family } = server.address() as AddressInfo
+  return `${family === 'IPv6' ? `[${address}]` : address}:${port}`
+}
+
+function gaugeBackends(metrics: Metrics, backends: () => readonly BackendStatus[]): void {
+  const each = (value: (b: BackendStatus) => number) => () => backends().map((b) => [{ backend: b.url }, value(b)] as const)
+  metrics.gauge(
+    'nightshift_backend_in_flight',
+    'Calls that are open',
+    ['backend'],
+    each((b) => b.inFlight),
+  )
+  metrics.gauge(
+    'nightshift_backend_limit',
+    'Calls that may be open now',
+    ['backend'],
+    each((b) => b.limit),
+  )
 }
 
 /** Asks each backend of the settings for its models, once. */

@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import type { ApiParts } from './parts.ts'
 
-/** What operators and their machines ask, without a key: is it alive, can it serve, what does it count, what does it offer. */
-export function operationRoutes(app: FastifyInstance, { metrics, readiness }: ApiParts): void {
+/** What operators and their machines ask, without a key: is it alive, can it serve, what does it count. */
+export function operationRoutes(app: FastifyInstance, { metrics, readiness }: Pick<ApiParts, 'metrics' | 'readiness'>): void {
   app.get('/healthz', { schema: { hide: true } }, async () => ({ status: 'ok' }))
 
   app.get('/readyz', { schema: { hide: true } }, async (_, reply) => {
@@ -13,6 +13,4 @@ export function operationRoutes(app: FastifyInstance, { metrics, readiness }: Ap
   app.get('/metrics', { schema: { hide: true } }, async (_, reply) =>
     reply.header('content-type', metrics.contentType).send(await metrics.page()),
   )
-
-  app.get('/openapi.json', { schema: { hide: true } }, async (_, reply) => reply.send(app.swagger()))
 }

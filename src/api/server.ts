@@ -131,5 +131,6 @@ export async function makeApi(given: Omit<ApiParts, 'quotas'>, guard: Guard = ma
       { prefix },
     )
   operationRoutes(app, parts)
+  app.get('/openapi.json', { schema: { hide: true } }, async (_, reply) => reply.send(app.swagger()))
   return app
 }

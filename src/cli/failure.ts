@@ -33,8 +33,10 @@ function listenTrouble(error: unknown): string | null {
   if (syscall === 'getaddrinfo') return `There is no host '${String(hostname)}'. Name an address of this machine with --host.`
   if (syscall !== 'listen') return null
   const at = `${String(address).includes(':') ? `[${String(address)}]` : String(address)}:${String(port)}`
-  if (code === 'EADDRINUSE') return `${at} is in use. Name another port with --port, or stop the program that has it.`
+  if (code === 'EADDRINUSE')
+    return `${at} is in use. Name another port with --port (--worker-port of a worker), or stop the program that has it.`
   if (code === 'EADDRNOTAVAIL') return `${String(address)} is not an address of this machine. Name another with --host.`
-  if (code === 'EACCES') return `This user may not listen on ${at}. Name a port above 1023 with --port.`
+  if (code === 'EACCES')
+    return `This user may not listen on ${at}. Name a port above 1023 with --port (--worker-port of a worker).`
   return null
 }

@@ -14,6 +14,8 @@ export async function worker(t: Terminal, settings: Settings): Promise<Exit> {
   const stopping = onStop(() => t.err(stoppingWords(settings.grace)))
   if (settings.backends.length === 0)
     t.err('No backend is set: this worker has nothing to send to. Give one with --backend URL.\n')
-  await runWorkerAlone(settings, stopping.signal, () => t.err('The worker works.\n'))
+  await runWorkerAlone(settings, stopping.signal, (url) =>
+    t.err(url === null ? 'The worker works.\n' : `The worker works, and tells of itself on ${url}\n`),
+  )
   return stopping.by() === 'SIGINT' ? exit.stopped : exit.done
 }

@@ -80,6 +80,13 @@ const s = 1000
 export const options = {
   host: text('host', '127.0.0.1', 'Address to listen on'),
   port: whole('port', 8090, 'Port to listen on, up to 65535; 0 takes a free one', 0, 65_535),
+  workerPort: whole(
+    'workerPort',
+    0,
+    'Port, on the same host, on which a worker alone tells of itself (/healthz, /readyz, /metrics); 0: none',
+    0,
+    65_535,
+  ),
   tlsCert: text('tls.cert', '', 'PEM file of the certificate that it shows, with those that vouch for it; none: it speaks HTTP'),
   tlsKey: text('tls.key', '', 'PEM file of the key of that certificate'),
   data: text('data', './nightshift-data', 'Folder for the database, files, scratch and bucket folders'),

@@ -12,6 +12,7 @@ import { follow, followToEnd, poll } from '../conformance/follow.ts'
 import { linesOf, model, times } from '../conformance/lines.ts'
 import { readResults } from '../conformance/results.ts'
 import { call, create, listBatches, post, tryCreate, upload, type Batch, type Door } from '../conformance/wire.ts'
+import { freePort } from '../support/free-port.ts'
 import { findPrograms, newDatabase, startPostgres } from '../support/postgres-server.ts'
 import { watchFor } from './processes.ts'
 
@@ -25,8 +26,8 @@ async function openFleet(database: string, count: number, flags: readonly string
   const simulator = await startSimulator({ ...simulated, ...backend })
   const all = ['--database', database, '--blobs', folder.in('blobs'), ...leases, ...flags]
   const server = await serve(folder.in('data'), simulator.url, { flags: [...all, '--workers', '0'] })
-  const work = async (): Promise<Running> => {
-    const worker = start(['worker', '--data', folder.in('data'), '--backend', simulator.url, ...all])
+  const work = async (more: readonly string[] = []): Promise<Running> => {
+    const worker = start(['worker', '--data', folder.in('data'), '--backend', simulator.url, ...all, ...more])
     await poll(
       async () => worker.err(),
       (said) => said.includes('The worker works'),
@@ -34,7 +35,7 @@ async function openFleet(database: string, count: number, flags: readonly string
     )
     return worker
   }
-  const workers = await Promise.all(Array.from({ length: count }, work))
+  const workers = await Promise.all(Array.from({ length: count }, () => work()))
   onTestFinished(async () => {
     await Promise.all([server, ...workers].map((one) => one[Symbol.asyncDispose]()))
     await simulator[Symbol.asyncDispose]()
@@ -85,6 +86,27 @@ describe.runIf(shared)('on a running PostgreSQL', () => {
     onTestFinished(drop)
     return url
   }
+
+  test('a worker with a port tells whether it is well, and what it counts', async () => {
+    const { simulator, work } = await openFleet(await fresh(), 0, [])
+    const port = String(await freePort())
+    const worker = await work(['--worker-port', port])
+    onTestFinished(() => worker[Symbol.asyncDispose]())
+    const at = `http://127.0.0.1:${port}`
+    const ask = async (path: string) => {
+      const response = await fetch(at + path)
+      return [response.status, await response.text()] as const
+    }
+    expect(worker.err()).toContain(at)
+    await poll(
+      () => ask('/readyz'),
+      ([status]) => status === 200,
+      'it is ready',
+    )
+    expect((await ask('/healthz'))[0]).toBe(200)
+    expect((await ask('/metrics'))[1]).toContain(`nightshift_backend_limit{backend="${simulator.url}`)
+    expect((await ask('/v1/batches'))[0]).toBe(404)
+  })
 
   test('fifty creates at once under one Idempotency-Key, at two processes, are one batch; another body is refused at both', async () => {
     const [first, second] = await openTwo(await fresh())

@@ -41,11 +41,11 @@ spec:
           valueFrom: { secretKeyRef: { name: {{ $of.secret }}, key: {{ $of.key }} } }
         {{- end }}
       securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: [ALL] } }
+      ports: [{ name: http, containerPort: {{ eq .component "api" | ternary 8090 8091 }} }]
       {{- if eq .component "api" }}
-      ports: [{ name: http, containerPort: 8090 }]
       readinessProbe: { httpGet: { path: /readyz, port: http }, periodSeconds: 5, timeoutSeconds: 3 }
-      livenessProbe: { httpGet: { path: /healthz, port: http }, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 }
       {{- end }}
+      livenessProbe: { httpGet: { path: /healthz, port: http }, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 }
       resources: {{- toYaml .resources | nindent 8 }}
       volumeMounts:
         - { name: settings, mountPath: /etc/nightshift, readOnly: true }
