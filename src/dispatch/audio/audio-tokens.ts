@@ -18,7 +18,7 @@ export type Stopped = 'enough' | 'too-many-steps' | 'broken'
 export class AudioTokens extends AbstractTokenizer {
   readonly fileInfo: IFileInfo
   stopped: Stopped | null = null
-  readonly #size: number
+  readonly #size: number | null
   readonly #source: AsyncIterator<Uint8Array>
   #error: unknown
   #ended = false
@@ -26,16 +26,16 @@ export class AudioTokens extends AbstractTokenizer {
   #heldBytes = 0
   #steps = 0
 
-  constructor(source: AsyncIterable<Uint8Array>, size: number) {
+  constructor(source: AsyncIterable<Uint8Array>, size: number | null) {
     super({ maxBufferSize: maxHeldBytes })
-    this.fileInfo = { size }
+    this.fileInfo = size === null ? {} : { size }
     this.#size = size
     this.#source = source[Symbol.asyncIterator]()
   }
 
   /** False: the stream ended before so many bytes had come as the file should have. */
   get isWhole(): boolean {
-    return !this.#ended || this.position + this.#heldBytes >= this.#size
+    return !this.#ended || this.#size === null || this.position + this.#heldBytes >= this.#size
   }
 
   stop(why: Stopped): void {

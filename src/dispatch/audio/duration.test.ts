@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { audioSeconds } from './duration.ts'
+import { audioSeconds, hearAudio } from './duration.ts'
 
 const folder = join(import.meta.dirname, '../../../test/data/audio')
 const names = readdirSync(folder).filter((name) => name.startsWith('speech'))
@@ -36,6 +36,12 @@ test.each([
   ['speech.webm', 1.008],
 ])('%s plays for %d s, in whatever pieces it comes', async (name, seconds) => {
   for (const pieceBytes of [1, 7, 4096, 1e6]) expect(await secondsOf(file(name), pieceBytes)).toBeCloseTo(seconds, 3)
+})
+
+test.each(names)('%s tells the same when nobody knows its size before it has passed', async (name) => {
+  const bytes = file(name)
+  const heard = await hearAudio(stream(bytes).pieces, null)
+  expect(heard(bytes.length)).toBeCloseTo((await secondsOf(bytes)) ?? NaN, 3)
 })
 
 test('each of the six kinds is among the files', () => {

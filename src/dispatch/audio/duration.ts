@@ -14,18 +14,27 @@ type Kind = 'audio/wav' | 'audio/flac' | 'audio/ogg' | 'audio/mp4' | 'audio/webm
 /** The others are read to the end, where their answer is, or may be. */
 const toldAtTheFront: ReadonlySet<Kind> = new Set<Kind>(['audio/wav', 'audio/flac', 'audio/webm'])
 
+/** Seconds that a file plays which has so many bytes; null: it does not tell, it is of none of these kinds, or it is broken. */
+export type Heard = (bytes: number) => number | null
+
+const unheard: Heard = () => null
+
+/** Seconds of a file of `size` bytes. */
+export const audioSeconds = async (bytes: AsyncIterable<Uint8Array>, size: number): Promise<number | null> =>
+  (await hearAudio(bytes, size))(size)
+
 /**
- * Seconds of a file of `size` bytes; null: it does not tell, it is of none of these kinds, or it is broken. Reads of the stream what it needs, in pieces, and lets go
- * of it then. Throws only what the stream throws.
+ * What a file tells that has `size` bytes, or null: nobody knows how many before they have passed. Reads of the stream what it needs, in pieces, and lets go of it
+ * then. Throws only what the stream throws.
  */
-export async function audioSeconds(bytes: AsyncIterable<Uint8Array>, size: number): Promise<number | null> {
+export async function hearAudio(bytes: AsyncIterable<Uint8Array>, size: number | null): Promise<Heard> {
   const tokens = new AudioTokens(bytes, size)
   try {
     const kind = await kindOf(tokens)
     const format = kind && (await formatOf(tokens, kind))
-    return kind && format && believed(kind, format, size)
+    return kind && format ? (whole) => believed(kind, format, whole) : unheard
   } catch {
-    return null
+    return unheard
   } finally {
     await tokens.close()
   }

@@ -4,13 +4,14 @@ export interface Tap {
   offer(chunk: Uint8Array): Promise<void>
   /** No more comes. */
   end(): void
-  /** null: the file does not tell. */
-  readonly seconds: Promise<number | null>
+  /** Asked at the end; null: the file does not tell. */
+  seconds(): Promise<number | null>
 }
 
-/** `size`: of the whole, in bytes. */
-export function openTap(size: number): Tap {
+/** `size`: of the whole, in bytes; null: it is what has passed at the end. */
+export function openTap(size: number | null): Tap {
   let ended = false
+  let passed = 0
   let taken: (() => void) | undefined
   let wanted: ((next: IteratorResult<Uint8Array, undefined>) => void) | undefined
   const over = { done: true as const, value: undefined }
@@ -35,9 +36,10 @@ export function openTap(size: number): Tap {
   }
 
   // NOTE: loaded late: who has no audio need not load the parsers
-  const seconds = import('./duration.ts').then(({ audioSeconds }) => audioSeconds(chunks, size)).finally(end)
+  const hearing = import('./duration.ts').then(({ hearAudio }) => hearAudio(chunks, size)).finally(end)
   return {
     async offer(value) {
+      passed += value.length
       if (!wanted && !ended) await new Promise<void>((resolve) => (taken = resolve))
       if (ended) return
       const give = wanted
@@ -46,6 +48,6 @@ export function openTap(size: number): Tap {
       await new Promise<void>((resolve) => (taken = resolve))
     },
     end,
-    seconds,
+    seconds: async () => (await hearing)(size ?? passed),
   }
 }

@@ -18,6 +18,8 @@ import { transcription } from './transcription.ts'
 const wav = readFileSync(join(import.meta.dirname, '../../../test/data/audio/speech.wav'))
 const wavData = `data:audio/wav;base64,${wav.toString('base64')}`
 const said = '{"text":"hello"}'
+/** What the header of the file says. */
+const fileMs = 1000
 
 /** One line, sent to a backend. */
 function send(
@@ -61,9 +63,13 @@ test('the audio comes as it is, with the fields of the line, under a name of its
 
 test('what tells no size is sent with its size if it is small, and in pieces if it is not', async () => {
   await using backend = await audioBackend((_, response) => response.end(said))
-  await send(backend.url, { url: 'a' }, contentOf(inPieces(wav, 1000))).outcome
   const long = Buffer.concat([wav, Buffer.alloc(3_000_000)])
-  await send(backend.url, { url: 'a' }, contentOf(inPieces(long, 64_000), { name: 'long.wav' })).outcome
+  const outcomes = [
+    await send(backend.url, { url: 'a' }, contentOf(inPieces(wav, 1000))).outcome,
+    await send(backend.url, { url: 'a' }, contentOf(inPieces(long, 64_000), { name: 'long.wav' })).outcome,
+  ]
+  for (const outcome of outcomes)
+    expect(outcome.kind === 'answered' && endingOf(outcome)).toMatchObject({ usage: { durationMs: fileMs }, timedBy: 'file' })
   expect(backend.heard.map(({ length, file }) => [length !== null, file.name, file.bytes.length])).toEqual([
     [true, 'audio.wav', wav.length],
     [false, 'long.wav', long.length],
@@ -80,9 +86,6 @@ const heardBy = async (answer: string, more: object = {}, type = 'application/js
     ? { body: Buffer.concat(ending.body).toString(), usage: ending.usage, timedBy: ending.timedBy }
     : { code: ending.code }
 }
-/** What the header of the file says. */
-const fileMs = 1000
-
 test.for([
   ['nothing', said, fileMs, 'file'],
   ['seconds', '{"text":"a","usage":{"type":"duration","seconds":7}}', 7000, 'answer'],

@@ -39,13 +39,13 @@ async function sendAudio(form: Form, content: Content, signal: AbortSignal): Pro
 
   async function* bytes(): AsyncGenerator<Uint8Array> {
     yield head
-    const tap = size === null ? null : openTap(size)
+    const tap = openTap(size)
     try {
       yield* listened(ahead.chunks, tap)
     } finally {
-      tap?.end()
+      tap.end()
     }
-    seconds = (await tap?.seconds) ?? null
+    seconds = await tap.seconds()
     yield tail
   }
 
@@ -57,9 +57,9 @@ async function sendAudio(form: Form, content: Content, signal: AbortSignal): Pro
   }
 }
 
-async function* listened(chunks: AsyncIterable<Uint8Array>, tap: Tap | null): AsyncGenerator<Uint8Array> {
+async function* listened(chunks: AsyncIterable<Uint8Array>, tap: Tap): AsyncGenerator<Uint8Array> {
   for await (const chunk of chunks) {
-    await tap?.offer(chunk)
+    await tap.offer(chunk)
     yield chunk
   }
 }
