@@ -15,7 +15,7 @@ if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
   npm ci --silent >&2
   touch node_modules/.package-lock.json
 fi
-if [ ! -f dist/.built ] || [ -n "$(find src package.json tsconfig.json scripts/build.sh -newer dist/.built 2>/dev/null | head -n 1)" ]; then
+if [ ! -f dist/.built ] || [ -n "$(find src package.json node_modules/.package-lock.json tsconfig.json scripts/build.sh -newer dist/.built 2>/dev/null | head -n 1)" ]; then
   echo 'Building ...' >&2
   sh scripts/build.sh >&2
   touch dist/.built

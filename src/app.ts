@@ -141,7 +141,10 @@ export async function runWorkerAlone(
   const backends = () => dispatcher.backends()
   const server =
     settings.workerPort > 0
-      ? makeWorkerServer({ metrics, readiness: () => readiness(db, backends(), { ...settings, workers: 1 }) })
+      ? makeWorkerServer(
+          { metrics, readiness: () => readiness(db, backends(), { ...settings, workers: 1 }) },
+          { maxConnections: settings.maxConnections, headerMs: settings.headerTime },
+        )
       : null
   try {
     gaugeBackends(metrics, backends)

@@ -52,12 +52,15 @@ export function openS3Bucket(place: S3Place, bucket: string, patience?: Patience
     return canHold(key) ? telling('read', key, () => lookAt(s3, at(key))) : null
   }
 
-  /** NOTE: the tag alone does not tell: what a server makes of the tags of the parts is its own affair, and with keys of its own (SSE-KMS) no digest at all. */
+  /**
+   * NOTE: the mark alone tells where there is one. The same bytes that were staged twice have one tag; and what a server makes of the tags of the parts is its own
+   * affair, with keys of its own (SSE-KMS) no digest at all.
+   */
   async function standing(key: string, staged: Staged | null): Promise<'free' | 'foreign' | ObjectSeen> {
     const seen = await look(key)
     if (!seen) return 'free'
-    const mark = staged && parseHandle(staged.handle)?.mark
-    const isStaged = seen.tag === staged?.tag || (mark && seen.metadata[markOfOurs] === mark)
+    const marks = { staged: staged && parseHandle(staged.handle)?.mark, there: seen.metadata[markOfOurs] }
+    const isStaged = marks.staged && marks.there ? marks.staged === marks.there : seen.tag === staged?.tag
     return isStaged ? { bytes: seen.bytes, tag: seen.tag } : 'foreign'
   }
 

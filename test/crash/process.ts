@@ -39,7 +39,7 @@ const newest = (folder: string, isMeant: (name: string) => boolean): number =>
     .filter(isMeant)
     .reduce((latest, name) => Math.max(latest, statSync(join(folder, name)).mtimeMs), 0)
 
-/** How the program is run: as it was built (a build marks its end in `.built` and leaves alone what has not changed), unless its source is newer than that. */
+/** How the program is run: as it was built (a build marks its end in `.built`), unless its source is newer than that. */
 export function program(): readonly string[] {
   const built = join(root, 'dist/cli/main.js')
   const builtAt = existsSync(built) ? newest(join(root, 'dist'), (name) => name.endsWith('.js') || name === '.built') : 0

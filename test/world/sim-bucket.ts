@@ -51,7 +51,7 @@ export function bucketOf(
   function standing(key: string, staged: Staged | null): 'free' | 'foreign' | ObjectSeen {
     const there = store.objects.get(nameOf(key))
     if (!there) return 'free'
-    const isStaged = there.tag === staged?.tag || (there.handle !== undefined && there.handle === staged?.handle)
+    const isStaged = staged && there.handle ? there.handle === staged.handle : there.tag === staged?.tag
     return isStaged ? { bytes: there.bytes.length, tag: there.tag } : 'foreign'
   }
 

@@ -41,7 +41,7 @@ test.each([
 test.each(names)('%s tells the same when nobody knows its size before it has passed', async (name) => {
   const bytes = file(name)
   const heard = await hearAudio(stream(bytes).pieces, null)
-  expect(heard(bytes.length)).toBeCloseTo((await secondsOf(bytes)) ?? NaN, 3)
+  expect(Math.abs((heard(bytes.length) ?? NaN) - ((await secondsOf(bytes)) ?? NaN))).toBeLessThan(0.06)
 })
 
 test('each of the six kinds is among the files', () => {
@@ -83,7 +83,9 @@ test('a wav plays for no longer than its bytes can hold, whatever its header say
     { fact: 0xffffffff, data: 0xffffffff, align: 1 },
   ]
   for (const told of lies) {
-    const seconds = await secondsOf(wav(16_000, told))
+    const bytes = wav(16_000, told)
+    const seconds = await secondsOf(bytes)
+    expect((await hearAudio(stream(bytes).pieces, null))(bytes.length)).toBeCloseTo(seconds ?? NaN, 2)
     expect(seconds).toBeGreaterThan(0)
     expect(seconds).toBeLessThanOrEqual(held + 0.01)
   }
@@ -225,4 +227,14 @@ test('whatever is done to a file, reading it neither throws nor says more than i
     }),
     { numRuns: 1500 },
   )
+})
+
+test('an mp3 of one bit rate is not counted frame by frame, also when nobody knows its size: two hours are told', async () => {
+  const speech = file('speech.mp3')
+  const second = speech.indexOf(Buffer.from([0xff, 0xf3]), speech.indexOf('Info')) // NOTE: the first frame says how many there are
+  const long = Buffer.concat(Array.from({ length: 7000 }, () => speech.subarray(second)))
+  const heard = await hearAudio(stream(long).pieces, null)
+  const whole = (await secondsOf(long)) ?? NaN
+  expect(whole).toBeGreaterThan(7000)
+  expect(Math.abs((heard(long.length) ?? NaN) - whole)).toBeLessThan(whole / 100)
 })

@@ -31,8 +31,10 @@ export async function hearAudio(bytes: AsyncIterable<Uint8Array>, size: number |
   const tokens = new AudioTokens(bytes, size)
   try {
     const kind = await kindOf(tokens)
+    const start = tokens.position
     const format = kind && (await formatOf(tokens, kind))
-    return kind && format ? (whole) => believed(kind, format, whole) : unheard
+    if (!kind || !format) return unheard
+    return (whole) => believed(kind, size === null ? ofPassed(format, whole - start) : format, whole)
   } catch {
     return unheard
   } finally {
@@ -40,9 +42,20 @@ export async function hearAudio(bytes: AsyncIterable<Uint8Array>, size: number |
   }
 }
 
+/** Of these the parser asks for the size, in the place of what the header does not say: those that come in pieces often have not been written to their end. */
+const ofSize: ReadonlySet<Kind> = new Set<Kind>(['audio/wav', 'audio/mpeg'])
+const unknownBytes = 0xffffffff
+
+/** An mp3 of one bit rate plays for as long as its bytes do, unless its header says less. */
+const ofPassed = (format: IFormat, bytes: number): IFormat =>
+  format.codecProfile === 'CBR' && format.bitrate
+    ? { ...format, duration: Math.min(format.duration ?? Infinity, (bytes * 8) / format.bitrate) }
+    : format
+
 /** What the header says; null: the stream ended or was given up before that could be known. Throws whatever a parser throws. */
 async function formatOf(tokens: AudioTokens, kind: Kind): Promise<IFormat | null> {
   tokens.fileInfo.mimeType = kind
+  if (ofSize.has(kind)) tokens.fileInfo.size ??= unknownBytes
   let format: IFormat | null = null
   const parsing = parseFromTokenizer(tokens, {
     duration: true,

@@ -77,8 +77,9 @@ export async function composeObjects(
     for (const kind of kinds) {
       const found = standing[kind]
       if (typeof found === 'string') continue
-      if (found.isDoomed || !results.whole || !results[kind]) await bucket.delete(pair[kind].key, found.seen)
-      else staged[kind] = found.staged
+      if (!found.isDoomed && results.whole && results[kind]) staged[kind] = found.staged
+      else if (await doomed(pair[kind], found.staged)) await bucket.delete(pair[kind].key, found.seen)
+      else return 'old'
     }
     for (const kind of kinds) {
       const lines = results[kind]
@@ -99,6 +100,10 @@ export async function composeObjects(
 
   function record(name: OutputName, one: Staged): Promise<boolean> {
     return recordStaged(db, { batchId: batch.id, fence }, name, one)
+  }
+
+  function doomed(name: OutputName, one: Staged): Promise<boolean> {
+    return record(name, { ...one, handle: doom + one.handle })
   }
 
   /** Its handle is recorded before its first byte, and what it came to at its end. null: the fence is old. */
@@ -124,7 +129,7 @@ export async function composeObjects(
     for (const row of rows) {
       if (!row.staged) continue
       const staged = stagedOf(row.staged)
-      if (!(await record(row, { ...staged, handle: doom + staged.handle }))) return 'old'
+      if (!(await doomed(row, staged))) return 'old'
       await bucket.discard(row.key, staged.handle)
       const found = await bucket.standing(row.key, staged)
       if (typeof found !== 'string') await bucket.delete(row.key, found)

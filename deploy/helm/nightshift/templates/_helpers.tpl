@@ -45,6 +45,7 @@ spec:
       {{- if eq .component "api" }}
       readinessProbe: { httpGet: { path: /readyz, port: http }, periodSeconds: 5, timeoutSeconds: 3 }
       {{- end }}
+      startupProbe: { httpGet: { path: /healthz, port: http }, periodSeconds: 5, timeoutSeconds: 3, failureThreshold: 240 } # a migration takes its time
       livenessProbe: { httpGet: { path: /healthz, port: http }, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 }
       resources: {{- toYaml .resources | nindent 8 }}
       volumeMounts:
