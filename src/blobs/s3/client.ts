@@ -48,7 +48,7 @@ export function openS3(access: S3Access, patience: Patience = usualPatience): S3
 
 async function openClient(access: S3Access, { connectMs, stallMs, attempts }: Patience): Promise<S3> {
   setVariable('AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED', 'true') // NOTE: it would be warned of a future version's need, in each thread
-  const [{ S3 }, { NodeHttpHandler }] = await Promise.all([import('@aws-sdk/client-s3'), import('@smithy/node-http-handler')])
+  const { S3, NodeHttpHandler } = await import('./sdk.ts')
   const agent = { keepAlive: true, maxSockets: socketsAtMost, timeout: idleSocketMs, lookup: lookupHost }
   const handler = new NodeHttpHandler({
     connectionTimeout: connectMs,
