@@ -18,7 +18,16 @@ import type { BackendStatus } from './dispatch/feed.ts'
 import { makeTransport } from './dispatch/http/transport.ts'
 import { offeredEndpoints } from './domain/endpoints.ts'
 import type { RateLimits } from './domain/rate.ts'
-import { dispatchSettings, fetchRules, inlinesImages, makeDryRun, openEngine, runEngine, type Outside } from './engine.ts'
+import {
+  dispatchSettings,
+  fetchRules,
+  inlinesImages,
+  makeDryRun,
+  openEngine,
+  runEngine,
+  type Engine,
+  type Outside,
+} from './engine.ts'
 import { systemClock } from './kit/clock.ts'
 import type { Metrics } from './kit/metrics.ts'
 import { version } from './kit/version.ts'
@@ -137,17 +146,8 @@ export async function runWorkerAlone(
   started: (url: string | null) => void,
 ): Promise<void> {
   const engine = await openEngine(settings)
-  const { db, dispatcher, metrics } = engine
-  const backends = () => dispatcher.backends()
-  const server =
-    settings.workerPort > 0
-      ? makeWorkerServer(
-          { metrics, readiness: () => readiness(db, backends(), { ...settings, workers: 1 }) },
-          { maxConnections: settings.maxConnections, headerMs: settings.headerTime },
-        )
-      : null
+  const server = settings.workerPort > 0 ? openWorkerServer(engine, settings) : null
   try {
-    gaugeBackends(metrics, backends)
     await server?.listen({ host: settings.host, port: settings.workerPort })
     started(server && `http://${hostOf(server)}`)
     await runEngine(engine, signal)
@@ -155,6 +155,15 @@ export async function runWorkerAlone(
     if (server) await closeApi(server)
     await engine[Symbol.asyncDispose]()
   }
+}
+
+function openWorkerServer({ db, dispatcher, metrics }: Engine, settings: Settings): FastifyInstance {
+  const backends = () => dispatcher.backends()
+  gaugeBackends(metrics, backends)
+  return makeWorkerServer(
+    { metrics, readiness: () => readiness(db, backends(), { backends: settings.backends, workers: 1 }) },
+    { maxConnections: settings.maxConnections, headerMs: settings.headerTime },
+  )
 }
 
 /** Where it listens: host and port, as they stand in an address. */
@@ -227,7 +236,11 @@ async function closeApi(api: FastifyInstance): Promise<void> {
   }
 }
 
-async function readiness(db: Db, backends: readonly BackendStatus[], settings: Settings): Promise<string[]> {
+async function readiness(
+  db: Db,
+  backends: readonly BackendStatus[],
+  settings: Pick<Settings, 'backends' | 'workers'>,
+): Promise<string[]> {
   const reasons: string[] = []
   await db.query('select 1 as one').catch(() => reasons.push('the database cannot be reached'))
   if (settings.workers > 0 && settings.backends.length === 0) reasons.push('no backend is set: start with --backend URL')

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { link, open, readdir, realpath, rm, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import { BucketDenied, ObjectChanged, ObjectMissing, type Bucket, type ObjectSeen, type Staged } from './bucket.ts'
+import { BucketDenied, ObjectChanged, ObjectMissing, type Bucket, type ObjectSeen, type Staged, type Standing } from './bucket.ts'
 import { codeOf, readChunks, syncDirectory, writeNew, type Stat } from './disk.ts'
 
 const stagePrefix = '.nightshift-'
@@ -85,7 +85,7 @@ export function openFolderBucket(folder: string, bucket: string): Bucket {
     }
   }
 
-  async function standing(key: string, staged: Staged | null): Promise<'free' | 'foreign' | ObjectSeen> {
+  async function standing(key: string, staged: Staged | null): Promise<Standing> {
     const seen = await head(key)
     return seen === null ? 'free' : seen.tag === staged?.tag ? seen : 'foreign'
   }

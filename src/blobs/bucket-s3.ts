@@ -4,7 +4,7 @@
  */
 import { createHash, randomUUID } from 'node:crypto'
 import type { S3Place } from '../domain/grant.ts'
-import { BucketDenied, ObjectChanged, ObjectMissing, type Bucket, type ObjectSeen, type Staged } from './bucket.ts'
+import { BucketDenied, ObjectChanged, ObjectMissing, type Bucket, type Staged, type Standing } from './bucket.ts'
 import { openS3, type Patience } from './s3/client.ts'
 import { cutParts } from './s3/cut.ts'
 import { meaningOf, S3Failure, whyRefused } from './s3/failure.ts'
@@ -56,7 +56,7 @@ export function openS3Bucket(place: S3Place, bucket: string, patience?: Patience
    * NOTE: the mark alone tells where there is one. The same bytes that were staged twice have one tag; and what a server makes of the tags of the parts is its own
    * affair, with keys of its own (SSE-KMS) no digest at all.
    */
-  async function standing(key: string, staged: Staged | null): Promise<'free' | 'foreign' | ObjectSeen> {
+  async function standing(key: string, staged: Staged | null): Promise<Standing> {
     const seen = await look(key)
     if (!seen) return 'free'
     const marks = { staged: staged && parseHandle(staged.handle)?.mark, there: seen.metadata[markOfOurs] }

@@ -14,6 +14,9 @@ export interface Staged extends ObjectSeen {
   readonly handle: string
 }
 
+/** What stands under a name: nothing, what was staged (as it is seen there, with the tag that it has), or something else. */
+export type Standing = 'free' | 'foreign' | ObjectSeen
+
 /** What may be said of a staging. */
 export interface Staging {
   /** The size, where it is known before. */
@@ -34,8 +37,8 @@ export interface Bucket {
   proveWrite(key: string, owner: string): Promise<void>
   /** `owner` (batch id and fence) makes the name of what is staged, so that a later owner can find and discard it. @throws {BucketDenied} */
   stage(key: string, owner: string, source: BlobSource, signal?: AbortSignal, staging?: Staging): Promise<Staged>
-  /** What stands under the key: nothing, what was staged (as it is seen there, with the tag that it has), or something else. @throws {BucketDenied} */
-  standing(key: string, staged: Staged | null): Promise<'free' | 'foreign' | ObjectSeen>
+  /** @throws {BucketDenied} */
+  standing(key: string, staged: Staged | null): Promise<Standing>
   /**
    * Makes staged bytes appear under the key, unless there is an object already: `taken`. Doing it twice is the same if the object is the staged one. Gives the
    * object as it is seen there.

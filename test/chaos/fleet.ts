@@ -10,7 +10,7 @@ import type { Door } from '../conformance/wire.ts'
 import { startFaultProxy, type FaultProxy } from '../support/fault-proxy.ts'
 import { freePort } from '../support/free-port.ts'
 import { findPrograms, howToAdd, startPostgres, type PostgresServer } from '../support/postgres-server.ts'
-import { clientOf, startS3 } from '../support/s3-server.ts'
+import { accessInFile, clientOf, startS3 } from '../support/s3-server.ts'
 import { makeMember, type Member } from './member.ts'
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
 import { patient } from './patient.ts'
@@ -57,7 +57,7 @@ export async function openFleet(count: number): Promise<Fleet> {
   const toBackends = await Promise.all(servers.map(({ url }) => startTcpProxy(Number(new URL(url).port))))
   const toPostgres = await startTcpProxy(postgres.port)
   const toS3 = await startFaultProxy(server.url)
-  const access = `endpoint: "${toS3.url}", accessKeyId: ${server.accessKeyId}, secretAccessKey: { file: secret }, pathStyle: true`
+  const access = accessInFile(toS3.url, server.accessKeyId)
   writeFileSync(join(folder, 'secret'), server.secretAccessKey)
   writeFileSync(
     join(folder, 'nightshift.yaml'),

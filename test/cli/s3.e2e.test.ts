@@ -5,7 +5,7 @@ import { startSimulator } from '../../src/app.ts'
 import { followToEnd } from '../conformance/follow.ts'
 import { linesOf, model } from '../conformance/lines.ts'
 import { create } from '../conformance/wire.ts'
-import { clientOf, findS3Program, serverNames, startS3 } from '../support/s3-server.ts'
+import { accessInFile, clientOf, findS3Program, serverNames, startS3 } from '../support/s3-server.ts'
 import { openFolder, serve } from './program.ts'
 
 const name = serverNames.find((one) => findS3Program(one) !== null)
@@ -21,7 +21,7 @@ test.skipIf(name === undefined)('a batch over an object, with files and scratch 
   await client.putObject({ Bucket: 'jobs', Key: 'a/in.jsonl', Body: lines.text })
   await mkdir(folder.in('settings'))
   await writeFile(folder.in('settings/secret'), s3.secretAccessKey)
-  const access = `endpoint: "${s3.url}", accessKeyId: ${s3.accessKeyId}, secretAccessKey: { file: secret }, pathStyle: true`
+  const access = accessInFile(s3.url, s3.accessKeyId)
   await writeFile(
     folder.in('settings/nightshift.yaml'),
     `blobs: { bucket: night, prefix: prod, ${access} }\nbuckets:\n  - { bucket: jobs, ${access}, projects: [default] }\n`,

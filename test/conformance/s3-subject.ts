@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { S3 } from '@aws-sdk/client-s3'
-import { clientOf, hostStyle, startS3, type S3TestServer } from '../support/s3-server.ts'
+import { accessInFile, clientOf, hostStyle, startS3, type S3TestServer } from '../support/s3-server.ts'
 import { openLocal, type LocalSubject } from './local.ts'
 import { parseResults, type Result } from './results.ts'
 
@@ -29,7 +29,7 @@ export async function openOnS3(server: string, before: boolean): Promise<S3Subje
   const client = clientOf(s3)
   for (const Bucket of ['jobs', 'team-a', 'other', 'night']) await client.createBucket({ Bucket })
   const { endpoint, pathStyle } = before ? hostStyle(s3) : { endpoint: s3.url, pathStyle: true }
-  const access = `endpoint: "${endpoint}", accessKeyId: ${s3.accessKeyId}, secretAccessKey: { file: secret }, pathStyle: ${pathStyle}`
+  const access = accessInFile(endpoint, s3.accessKeyId, pathStyle)
   await writeFile(join(folder, 'secret'), `${s3.secretAccessKey}\n`)
   const settings = join(folder, 'nightshift.yaml')
   const writeSettings = (more = '') =>

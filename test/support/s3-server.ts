@@ -117,6 +117,10 @@ export const accessTo = ({ url }: { readonly url: string }): S3Access => {
     pathStyle: true,
   }
 }
+/** The same as a settings file says it that has the secret beside it, in the file `secret`. */
+export const accessInFile = (endpoint: string, accessKeyId: string, pathStyle = true): string =>
+  `endpoint: "${endpoint}", accessKeyId: ${accessKeyId}, secretAccessKey: { file: secret }, pathStyle: ${pathStyle}`
+
 export const placeOf = (server: { readonly url: string }, more: Partial<S3Place> = {}): S3Place => ({
   kind: 's3',
   ...accessTo(server),

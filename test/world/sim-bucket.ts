@@ -1,5 +1,5 @@
 import type { BlobSource } from '../../src/blobs/blobs.ts'
-import { ObjectChanged, ObjectMissing, type Bucket, type ObjectSeen, type Staged } from '../../src/blobs/bucket.ts'
+import { ObjectChanged, ObjectMissing, type Bucket, type Staged, type Standing } from '../../src/blobs/bucket.ts'
 import type { Chance } from '../support/chance.ts'
 import type { Life } from './life.ts'
 import type { Profile } from './profile.ts'
@@ -48,7 +48,7 @@ export function bucketOf(
     return Buffer.concat(chunks)
   }
 
-  function standing(key: string, staged: Staged | null): 'free' | 'foreign' | ObjectSeen {
+  function standing(key: string, staged: Staged | null): Standing {
     const there = store.objects.get(nameOf(key))
     if (!there) return 'free'
     const isStaged = staged && there.handle ? there.handle === staged.handle : there.tag === staged?.tag
@@ -108,9 +108,9 @@ export function bucketOf(
         const there = standing(key, staged)
         const found = store.staged.get(staged.handle)
         if (there === 'foreign' && (found || chance.happens(0.5))) return 'taken' // NOTE: of a handle that is gone each store may tell either
-        if (typeof there === 'string' && !found) throw new Error(`nothing is staged as ${staged.handle}`)
         store.staged.delete(staged.handle)
-        if (typeof there !== 'string' || !found) return there as ObjectSeen
+        if (typeof there !== 'string') return there
+        if (!found) throw new Error(`nothing is staged as ${staged.handle}`)
         const { bytes } = found
         const tag = chance.happens(0.5) ? found.tag : store.newTag() // NOTE: a server may make a tag of its own
         store.objects.set(nameOf(key), { bytes, tag, handle: staged.handle })
