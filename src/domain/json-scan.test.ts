@@ -153,10 +153,14 @@ test('long lists of numbers are decided as JSON.parse decides, also with one byt
   const good = fc.double({ noNaN: true, noDefaultInfinity: true, min: -1, max: 1 }).map((n) => n.toFixed(17))
   const list = fc.tuple(fc.array(good, { minLength: 60, maxLength: 70 }), fc.array(number, { maxLength: 3 }), fc.nat(60))
   fc.assert(
-    fc.property(list, fc.nat(), fc.nat(127), fc.boolean(), ([numbers, odd, at], place, byte, change) => {
+    fc.property(list, fc.nat(), fc.nat(127), fc.boolean(), fc.nat(60), ([numbers, odd, at], place, byte, change, cut) => {
       const bytes = Buffer.from(`{"a":[${[...numbers.slice(0, at), ...odd, ...numbers.slice(at)].join(',')}]}`)
       if (change) bytes[place % bytes.length] = byte
       expect(scanJson(bytes, 0, bytes.length, silent)).toBe(kindOf(parsed(bytes)))
+      const [start, end] = [bytes.indexOf('['), bytes.length - 1 - cut]
+      const closed = Buffer.concat([bytes.subarray(start, end), Buffer.from(']')])
+      expect(scanJson(bytes, start, end, silent), 'cut off, with more behind it').toBe(kindOf(parsed(bytes.subarray(start, end))))
+      expect(scanJson(closed, 0, closed.length, silent), 'closed earlier').toBe(kindOf(parsed(closed)))
     }),
     { numRuns: 2000 },
   )

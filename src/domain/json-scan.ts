@@ -209,30 +209,35 @@ const listBytes = 1024
 function skipList(bytes: Uint8Array, start: number, end: number): number {
   const fours = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   for (let at = start; ;) {
-    const next = skipFraction(bytes, fours, at, end) + 1
-    if (next === 0 || next >= end || !beginsNumber(bytes[next] ?? 0)) return at
-    at = next
+    let next = skipDecimal(bytes, fours, at, end)
+    if (bytes[next] !== comma) next = skipNumber(bytes, at, end)
+    if (next < 0 || next + 1 >= end || bytes[next] !== comma || !beginsNumber(bytes[next + 1] ?? 0)) return at
+    at = next + 1
   }
 }
 
 const beginsNumber = (c: number): boolean => c === minus || (c >= 0x30 && c <= 0x39)
 
-/** Where the comma behind a number stands that has no exponent, and whose digits are looked at four at a time; -1: it is another one, or none. */
-function skipFraction(bytes: Uint8Array, fours: DataView, start: number, end: number): number {
-  const from = bytes[start] === minus ? start + 1 : start
-  let at = bytes[from] === 0x30 ? from + 1 : skipDigits(bytes, from, end)
-  if (at === from) return -1
-  if (bytes[at] === 0x2e) {
-    const point = ++at
-    while (at + 4 < end && areDigits(fours.getInt32(at))) at += 4
-    at = skipDigits(bytes, at, end)
-    if (at === point) return -1
+/** Past a number without an exponent, the digits behind its point looked at four at a time; -1, or within it, where it is another or none. */
+function skipDecimal(bytes: Uint8Array, fours: DataView, start: number, end: number): number {
+  const first = bytes[start] === minus ? start + 1 : start
+  let at = bytes[first] === 0x30 ? first + 1 : skipDigits(bytes, first, end)
+  if (at === first || bytes[at] !== 0x2e) return at === first ? -1 : at
+  const point = at++
+  for (; at + 4 <= end; at += 4) {
+    const others = otherThanDigits(fours.getInt32(at))
+    if (others === 0) continue
+    at += Math.clz32(others) >>> 3
+    break
   }
-  return at < end && bytes[at] === comma ? at : -1
+  return at === point + 1 ? -1 : at
 }
 
-/** Each byte of a word has 3 in its upper half, also when six more are added: it is 0x30 to 0x39. */
-const areDigits = (word: number): boolean => ((word & 0xf0f0f0f0) | (((word + 0x06060606) & 0xf0f0f0f0) >>> 4)) === 0x33333333
+/** Of a word, the top bit of each byte that is not a digit, and of a 9 before one that is not ASCII. */
+const otherThanDigits = (word: number): number => {
+  const value = word ^ 0x30303030
+  return ((value + 0x76767676) | value) & 0x80808080
+}
 
 const words = ['true', 'false', 'null'].map((w) => Uint8Array.from(w, (c) => c.charCodeAt(0)))
 

@@ -44,6 +44,7 @@ export type Ending =
       readonly kind: 'answered'
       readonly status: number
       readonly requestId: string | null
+      /** To be copied at once: its memory may be that of the next ending. */
       readonly body: readonly Buffer[]
       readonly usage: Usage
       /** Of audio: who told how long it plays. */

@@ -22,6 +22,7 @@ import { makeComposer } from '../../src/worker/compose/compose.ts'
 import type { WorkerParts } from '../../src/worker/parts.ts'
 import { holdShard } from '../../src/worker/run/held-shard.ts'
 import { makeSaver, type Saver } from '../../src/worker/run/saver.ts'
+import { makeSlabs } from '../../src/worker/run/slabs.ts'
 import { nextId } from '../support/batch-rows.ts'
 import type { Chance } from '../support/chance.ts'
 import type { HandClock } from '../support/hand-clock.ts'
@@ -60,6 +61,7 @@ export async function openLoad(db: Db, clock: HandClock, chance: Chance): Promis
   const home = await mkdtemp(join(tmpdir(), 'nightshift-month-'))
   const [files, scratch] = [openFolder(join(home, 'files')), openFolder(join(home, 'scratch'))]
   const saves = { db, scratch, finish: gather(db, finishShards, 10), shortBytes: 1000, bigBytes: 500 }
+  const slabs = makeSlabs(1e6)
   const always = new AbortController().signal
   let workers = 0
   let killed = 0
@@ -99,8 +101,8 @@ export async function openLoad(db: Db, clock: HandClock, chance: Chance): Promis
   /** Sends, saves and finishes, or is killed in the midst of it: then its saver is given, which does not know. */
   async function runShard(lease: ShardLease, { projectId, endpoint }: Order): Promise<Saver[]> {
     const told = { atHand() {}, failed: (error: unknown) => expect.fail(String(error)), requestId: () => 'r' }
-    const shard = holdShard(lease, Infinity, { scratch, monotonic: () => clock.monotonic(), ...told })
-    const saver = makeSaver({ ...saves, clock, random: () => 0, troubled() {} }, shard, projectId)
+    const shard = holdShard(lease, Infinity, { scratch, monotonic: () => clock.monotonic(), slabs, ...told })
+    const saver = makeSaver({ ...saves, clock, random: () => 0, troubled() {}, slabs }, shard, projectId)
     while (shard.left > 0) {
       const line = shard.take()
       if (!line) {

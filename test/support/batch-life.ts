@@ -172,5 +172,6 @@ function drain(lease: ShardLease, lines: readonly number[], chance: Chance) {
     errorBytes: bytes(sinks.error),
     lines: rangesOf(lease.lines, (n) => lines.includes(n)),
     sums: { ...noSums, completed: sinks.output.length, failed: sinks.error.length },
+    spent: [],
   }
 }

@@ -39,10 +39,9 @@ export function contentTypeOf(raw: readonly Buffer[]): string | null {
   return at < 0 ? null : (raw[at + 1]?.toString('latin1').trim() ?? null)
 }
 
-/** What an answer puts into the result (D17): its own bytes where they are JSON, on one line. */
+/** What an answer puts into the result (D17): its own bytes where they are JSON, on one line. They may lie where those of the next answer will. */
 export function endingOf({ status, requestId, body, seconds }: Answered): Ending {
-  const [only] = body
-  const bytes = withoutBom(body.length === 1 && only ? only : Buffer.concat(body))
+  const bytes = withoutBom(inOne(body))
   const good = status >= 200 && status < 300
   const heard = seconds === undefined || !good ? null : audioUsageIn(bytes, seconds)
   if (heard) return { kind: 'answered', status, requestId, body: [onOneLine(bytes)], ...heard }
@@ -55,6 +54,21 @@ export function endingOf({ status, requestId, body, seconds }: Answered): Ending
       message: `The model answered ${status} with a body that is not UTF-8 JSON.`,
     }
   return { kind: 'answered', status, requestId, body: [wrapped(bytes, status)], usage: noUsage }
+}
+
+/** Where the pieces of an answer are put together, up to so many bytes. */
+const jointBytes = 1 << 20
+let joint = Buffer.alloc(0)
+
+function inOne(pieces: readonly Buffer[]): Buffer {
+  const [only] = pieces
+  if (only && pieces.length === 1) return only
+  const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
+  if (bytes > jointBytes) return Buffer.concat(pieces)
+  if (joint.length < bytes) joint = Buffer.allocUnsafeSlow(Math.min(jointBytes, 2 * bytes))
+  let at = 0
+  for (const piece of pieces) at += piece.copy(joint, at)
+  return joint.subarray(0, bytes)
 }
 
 const withoutBom = (bytes: Buffer): Buffer =>

@@ -116,7 +116,7 @@ async function* linesThatNeverRan(
     const line = window.next()
     if (line === null) break
     if (line === undefined) {
-      yield* sink.take()
+      yield* sink.take().pieces
       await window.fill(signal)
       continue
     }
@@ -126,5 +126,5 @@ async function* linesThatNeverRan(
     sink.text(neverRan[why])
   }
   if (ordinal < shard.lines) throw new Error(`shard ${shard.number} of batch ${batchId} is shorter than its row says`)
-  yield* sink.take()
+  yield* sink.take().pieces
 }

@@ -8,6 +8,7 @@ import type { Budget } from './budget.ts'
 import { holdShard } from './held-shard.ts'
 import type { WorkerParts } from '../parts.ts'
 import { makeSaver } from './saver.ts'
+import { makeSlabs } from './slabs.ts'
 import { turns, type AtHand } from './turns.ts'
 
 /** After claiming for so long it looks again before it goes on: looks must stay fresh. */
@@ -19,6 +20,8 @@ const finishesAtOnce = 32
 /** A project's lines at hand are enough at so many times what the lanes take at once, and at what backends that answer at once take in a tenth of a second. */
 const enoughTimes = 4
 const enoughLines = 2000
+/** So many times what is saved at once is kept of the memory that results were gathered in. */
+const slabsKept = 4
 /** Counted off the lease, for clocks that differ and statements that wait. */
 export const leaseMarginMs = 1000
 
@@ -48,6 +51,7 @@ export interface ClaimsParts extends Pick<
 export function makeClaims(parts: ClaimsParts): Claims {
   const { db, scratch, dispatcher, clock, log, events, owner, settings, random } = parts
   const { budget, runs, runOf, attend, requestId, saving } = parts
+  const slabs = makeSlabs(slabsKept * settings.flushBytes)
   const finish = gather(db, finishShards, finishesAtOnce)
   let starved = false
 
@@ -105,6 +109,7 @@ export function makeClaims(parts: ClaimsParts): Claims {
         scratch,
         requestId,
         monotonic: () => clock.monotonic(),
+        slabs,
         atHand() {
           run.isDry = false
           dispatcher.wake(run)
@@ -124,6 +129,7 @@ export function makeClaims(parts: ClaimsParts): Claims {
           clock,
           random,
           troubled: (s, error) => events.saveFailed(s.lease, error),
+          slabs,
         },
         shard,
         run.projectId,

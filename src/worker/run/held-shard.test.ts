@@ -8,6 +8,7 @@ import type { Blobs } from '../../blobs/blobs.ts'
 import { openFolder } from '../../blobs/folder.ts'
 import type { ShardLease } from '../../domain/shard.ts'
 import { holdShard, type Line } from './held-shard.ts'
+import { makeSlabs } from './slabs.ts'
 
 async function open(): Promise<Blobs> {
   const folder = await mkdtemp(join(tmpdir(), 'nightshift-held-'))
@@ -23,7 +24,8 @@ function takeAll(scratch: Blobs, lease: ShardLease): Promise<Line[]> {
       for (let line = shard.take(); line; line = shard.take()) lines.push(line)
       if (shard.unsent === 0) resolve(lines)
     }
-    const shard = holdShard(lease, Infinity, { scratch, requestId: () => 'r', monotonic: () => 0, atHand: take, failed })
+    const told = { requestId: () => 'r', atHand: take, failed }
+    const shard = holdShard(lease, Infinity, { scratch, monotonic: () => 0, slabs: makeSlabs(), ...told })
   })
 }
 
@@ -80,6 +82,7 @@ test('a reading wakes the lanes once, however often lines were asked for meanwhi
       scratch,
       requestId: () => 'r',
       monotonic: () => 0,
+      slabs: makeSlabs(),
       atHand,
       failed,
     })

@@ -5,6 +5,7 @@ import { answeredMiddle, answeredTail, resultHead, resultIdPrefix, unansweredTai
 import { rangesOf, type Range, type ShardLease } from '../../domain/shard.ts'
 import { noSums, type Sums } from '../../domain/usage.ts'
 import { makeSink } from './sink.ts'
+import type { Slabs } from './slabs.ts'
 import { openWindow, type Stretch } from './window.ts'
 
 /** A line of a held shard. */
@@ -25,6 +26,8 @@ export interface Drained {
   readonly errorBytes: number
   readonly lines: readonly Range[]
   readonly sums: Sums
+  /** Memory of the shard in which nothing lies but these results, and those that were drained before. */
+  readonly spent: readonly Buffer[]
 }
 
 /** A shard that this worker holds: its lines on the way out, its results on the way in. All in memory, no statement, no clock. */
@@ -58,12 +61,14 @@ export interface Reading {
   readonly failed: (error: unknown) => void
   readonly requestId: () => string
   readonly monotonic: () => number
+  /** Where results gather. */
+  readonly slabs: Slabs
 }
 
 export function holdShard(
   lease: ShardLease,
   freshUntil: number,
-  { scratch, atHand, failed, requestId, monotonic }: Reading,
+  { scratch, atHand, failed, requestId, monotonic, slabs }: Reading,
 ): HeldShard {
   const stop = new AbortController()
   const window = openWindow(scratch, lease)
@@ -72,8 +77,8 @@ export function holdShard(
   for (const [first, last] of lease.done) done.fill(1, first, last + 1)
   const before = done.reduce((n, d) => n + d, 0)
 
-  const outputs = makeSink()
-  const errors = makeSink()
+  const outputs = makeSink(slabs)
+  const errors = makeSink(slabs)
   let sums: { -readonly [K in keyof Sums]: number } = { ...noSums }
   let fresh: number[] = []
   let since: number | null = null
@@ -181,13 +186,16 @@ export function holdShard(
       for (const n of fresh) ordinals[n] = 1
       const { bytes: outputBytes } = outputs
       const { bytes: errorBytes } = errors
+      const last = left === 0 ? 'last' : undefined
+      const [good, bad] = [outputs.take(last), errors.take(last)]
       const drained = {
-        outputs: outputs.take(),
-        errors: errors.take(),
+        outputs: good.pieces,
+        errors: bad.pieces,
         outputBytes,
         errorBytes,
         sums,
         lines: rangesOf(lease.lines, (n) => ordinals[n] === 1),
+        spent: [...good.spent, ...bad.spent],
       }
       fresh = []
       sums = { ...noSums }

@@ -14,6 +14,7 @@ import { closedShards, finishShards } from '../../store/segments.ts'
 import { claimShards, openBatches, type OpenBatch } from '../../store/shards.ts'
 import { holdShard, type HeldShard, type Line } from './held-shard.ts'
 import { makeSaver } from './saver.ts'
+import { makeSlabs, type Slabs } from './slabs.ts'
 
 const never = new AbortController().signal
 
@@ -42,6 +43,16 @@ describe.each(kinds)('$name', ({ open: openDb, short }) => {
     /** `lost`: how many answers of commits do not arrive. */
     async function hold(owner: string, { leaseMs = 60_000, bigBytes = 1e6 } = {}) {
       let lost = 0
+      const troubles: string[] = []
+      const given: Buffer[] = []
+      const kept = makeSlabs(1e6)
+      const slabs: Slabs = {
+        take: () => kept.take(),
+        give(spent) {
+          for (const slab of spent) given.push(slab.fill(0xff)) // NOTE: whoever reads it yet shall see that
+          kept.give(spent)
+        },
+      }
       const tx: Db['tx'] = async (work) => {
         const result = await db.tx(work)
         if (lost-- > 0) throw new Error('the answer to the commit was lost')
@@ -54,20 +65,20 @@ describe.each(kinds)('$name', ({ open: openDb, short }) => {
           scratch,
           requestId: () => 'r',
           monotonic: () => 0,
+          slabs,
           atHand: () => resolve(held),
           failed,
         })
       })
-      const troubles: string[] = []
       const troubled = (__: unknown, error: unknown) => void troubles.push((error as Error).message)
       const faulty = { ...db, tx }
       const finish = gather(faulty, finishShards, 10)
       const saver = makeSaver(
-        { db: faulty, scratch, finish, shortBytes: 32_768, bigBytes, clock, random: () => 0, troubled },
+        { db: faulty, scratch, finish, shortBytes: 32_768, bigBytes, clock, random: () => 0, troubled, slabs },
         shard,
         'p',
       )
-      return { shard, saver, troubles, lose: (answers: number) => void (lost = answers) }
+      return { shard, saver, troubles, given, lose: (answers: number) => void (lost = answers) }
     }
     /** What the committed rows say, as the files would have it. */
     async function results() {
@@ -132,6 +143,16 @@ describe.each(kinds)('$name', ({ open: openDb, short }) => {
       if (answers === 0) expect(await names()).toEqual([expect.stringMatching(/-1$/), 'plan'])
     },
   )
+
+  test.each([0, 1])('memory is given back once what lay in it is safe, unless a try had failed (%i)', async (answers) => {
+    const { hold, results } = await open()
+    const { shard, saver, given, lose } = await hold('w')
+    for (const status of [200, 200, 400, 200]) settle(shard, shard.take(), status)
+    lose(answers)
+    expect(await saver.finish(never)).toBe('committed')
+    expect(given).toHaveLength(answers === 0 ? 2 : 0)
+    expect(await results()).toEqual({ segments: 1, output: ['1', '2', '4'], error: ['3'] })
+  })
 
   test('a checkpoint whose answer was lost counts once, and the shard goes on', async () => {
     const { hold, results } = await open()

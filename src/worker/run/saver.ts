@@ -3,6 +3,7 @@ import { backoffMs } from '../../domain/backoff.ts'
 import type { Committed } from '../../store/segments.ts'
 import type { HeldShard } from './held-shard.ts'
 import { saveCheckpoint, saveLast, type SaveParts } from './save.ts'
+import type { Slabs } from './slabs.ts'
 
 /** A failing save is tried again and again: the results wait in memory, and the shard is not sent further. */
 const afterFailure = { baseMs: 200, maxMs: 5_000 }
@@ -11,6 +12,8 @@ export interface SaverParts extends SaveParts {
   readonly clock: Clock
   readonly random: () => number
   readonly troubled: (shard: HeldShard, error: unknown) => void
+  /** Takes back what results were gathered in. */
+  readonly slabs: Slabs
 }
 
 /**
@@ -42,6 +45,7 @@ export function makeSaver(parts: SaverParts, shard: HeldShard, project: string):
         try {
           const committed = await how(parts, shard.lease, project, number, drained)
           number++
+          if (failures === 0) parts.slabs.give(drained.spent) // NOTE: who knows what a try that failed still reads
           return committed
         } catch (error) {
           parts.troubled(shard, error)

@@ -1,27 +1,45 @@
-/** The first slab is small: a shard of one line needs no more. */
+import { makeSlabs, slabBytes, type Slabs } from './slabs.ts'
+
+/** The first memory is small: a shard of one line needs no more. */
 const firstBytes = 4 * 1024
-const slabBytes = 256 * 1024
+const empty = Buffer.alloc(0)
 
 /** Where result lines grow: bytes are copied into slabs, so that nothing of a socket's or a window's memory is kept alive by a result. */
 export interface Sink {
   readonly bytes: number
   text(text: string): void
   copy(bytes: Uint8Array): void
-  /** All bytes so far, in order; the sink begins anew. */
-  take(): Buffer[]
+  /** All bytes so far, in order; the sink begins anew. `last`: it is not written to for now. */
+  take(last?: 'last'): Taken
 }
 
-export function makeSink(): Sink {
+export interface Taken {
+  readonly pieces: Buffer[]
+  /** Memory that holds nothing but these pieces and such as were taken before. */
+  readonly spent: Buffer[]
+}
+
+export function makeSink(slabs: Slabs = makeSlabs()): Sink {
   let full: Buffer[] = []
-  let slab = Buffer.alloc(0)
+  let spent: Buffer[] = []
+  let slab: Buffer = empty
   let start = 0
   let at = 0
   let bytes = 0
 
   function room(need: number): void {
     if (at + need <= slab.length) return
+    const isFirst = slab.length === 0
+    leave()
+    if (need > slabBytes) slab = Buffer.allocUnsafe(need)
+    else slab = isFirst && need <= firstBytes ? Buffer.allocUnsafe(firstBytes) : slabs.take()
+  }
+
+  /** What comes next lies elsewhere. */
+  function leave(): void {
     if (at > start) full.push(slab.subarray(start, at))
-    slab = Buffer.allocUnsafe(Math.max(slab.length === 0 ? firstBytes : slabBytes, need))
+    if (slab.length > 0) spent.push(slab)
+    slab = empty
     start = at = 0
   }
 
@@ -41,10 +59,12 @@ export function makeSink(): Sink {
       at += source.length
       bytes += source.length
     },
-    take() {
-      if (at > start) full.push(slab.subarray(start, at))
-      const taken = full
+    take(last) {
+      if (last) leave()
+      else if (at > start) full.push(slab.subarray(start, at))
+      const taken = { pieces: full, spent }
       full = []
+      spent = []
       start = at
       bytes = 0
       return taken
