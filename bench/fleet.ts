@@ -59,7 +59,7 @@ export async function openFleet(
     db,
     url: postgres.url,
     async settled() {
-      while ((await one(`select count(*) as n from batches where status in ('validating', 'in_progress')`)) > 0) await pause(20)
+      while ((await one(`select count(*) as n from batches where status in ('validating', 'in_progress')`)) > 0) await pause(200) // NOTE: it looks at all that are open, which is more than a batch costs
     },
     async spent() {
       return {

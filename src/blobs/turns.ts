@@ -1,4 +1,4 @@
-import { joinSignals } from '../kit/abort.ts'
+import { abortUnder } from '../kit/abort.ts'
 
 /** Does something with each, so many at once. The first failure ends all, and nothing is still at it when this is over. */
 export async function inTurns<T>(
@@ -7,18 +7,17 @@ export async function inTurns<T>(
   work: (item: T, signal: AbortSignal) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const broken = new AbortController()
-  const joined = joinSignals(broken.signal, ...(signal ? [signal] : []))
+  const turns = abortUnder(signal)
   const rest = items.values()
   const one = async (): Promise<void> => {
     for (const item of rest) {
-      if (joined.signal.aborted) return
-      await work(item, joined.signal).catch((error: unknown) => broken.abort(error))
+      if (turns.signal.aborted) return
+      await work(item, turns.signal).catch((error: unknown) => turns.abort(error))
     }
   }
   await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, one))
-  joined.leave()
-  joined.signal.throwIfAborted()
+  turns.leave()
+  turns.signal.throwIfAborted()
 }
 
 export function* partsOf<T>(items: readonly T[], size: number): Generator<readonly T[]> {

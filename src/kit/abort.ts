@@ -1,24 +1,33 @@
 import { setMaxListeners } from 'node:events'
 
-export interface JoinedSignal {
+/** Aborted by whoever has it, or with one of the signals above it. */
+export interface AbortUnder {
   readonly signal: AbortSignal
-  /** Forgets the others: to be called when nobody listens any more. */
+  abort(reason: unknown): void
+  /** Forgets those above: to be called when nobody listens any more. */
   leave(): void
 }
 
 /** The reason of an abort that only ends a wait and that nobody reads: without one, a `DOMException` with its stack is made each time. */
 export const over = 'over'
 
-/** Aborts with the reason of the first that does. NOTE: `AbortSignal.any` leaves something behind on a signal that lives long, with each call (Node 20). */
-export function joinSignals(...signals: readonly AbortSignal[]): JoinedSignal {
-  const joined = new AbortController()
-  const left = new AbortController()
-  for (const signal of signals) {
-    if (signal.aborted) joined.abort(signal.reason)
+/** NOTE: `AbortSignal.any` leaves something behind on a signal that lives long, with each call (Node 20). */
+export function abortUnder(...above: readonly (AbortSignal | undefined)[]): AbortUnder {
+  const own = new AbortController()
+  const follow = ({ target }: Event) => own.abort((target as AbortSignal).reason)
+  for (const signal of above) {
+    if (!signal) continue
+    if (signal.aborted) own.abort(signal.reason)
     setMaxListeners(0, signal) // NOTE: many may listen to one that stops everything, and each of them leaves
-    signal.addEventListener('abort', () => joined.abort(signal.reason), { once: true, signal: left.signal })
+    signal.addEventListener('abort', follow, { once: true })
   }
-  return { signal: joined.signal, leave: () => left.abort(over) }
+  return {
+    signal: own.signal,
+    abort: (reason) => own.abort(reason),
+    leave() {
+      for (const signal of above) signal?.removeEventListener('abort', follow)
+    },
+  }
 }
 
 /** What a step comes to, or the reason of an abort, whichever is first; the step itself goes on. */

@@ -86,11 +86,13 @@ export interface BatchName {
 export const findBatch = async (db: Queries, projectId: ProjectId, id: BatchId): Promise<Batch | null> =>
   (await findBatches(db, [{ projectId, id }]))[0] ?? null
 
-/** The batch of each name, or null. */
+/** The batch of each name, or null. NOTE: the ids alone, too: where PostgreSQL knows little of the table it reads all batches of the project for the pairs. */
 export async function findBatches(db: Queries, names: readonly BatchName[]): Promise<(Batch | null)[]> {
+  const distinct = [...new Map(names.map((name) => [`${name.projectId} ${name.id}`, name])).values()]
+  const pairs = rowsOfValues(distinct.length, 2)
   const rows = await db.query(
-    `select ${columns} from batches where (project_id, id) in (values ${rowsOfValues(names.length, 2)})`,
-    names.flatMap(({ projectId, id }) => [projectId, id]),
+    `select ${columns} from batches where (project_id, id) in (values ${pairs}) and id in (${parameters(distinct.length, 1 + 2 * distinct.length)})`,
+    [...distinct.flatMap(({ projectId, id }) => [projectId, id]), ...distinct.map(({ id }) => id)],
   )
   const found = await batchesOf(db, rows)
   return names.map(({ projectId, id }) => found.find((batch) => batch.projectId === projectId && batch.id === id) ?? null)

@@ -6,6 +6,8 @@ import { channels, type Channel, type Queries } from './db.ts'
 import { makeHints, type Hints } from './hints.ts'
 
 const channel = 'nightshift'
+/** Between two tellings: others need not know each of a hundred creates a second. */
+const restMs = 20
 const reconnect = { baseMs: 250, maxMs: 10_000 }
 const isChannel = (text: string): text is Channel => channels.some((c) => c === text)
 
@@ -26,9 +28,11 @@ export function joinFleet(connect: () => pg.Client, query: Queries['query'], clo
     if (telling) return
     telling = true
     try {
-      for (const next of pending) {
-        pending.delete(next)
-        await query('select pg_notify($1, $2)', [channel, `${next} ${me}`])
+      while (pending.size > 0 && !over.signal.aborted) {
+        const payloads = [...pending].map((next) => `${next} ${me}`)
+        pending.clear()
+        await query(`select ${payloads.map((_, i) => `pg_notify($1, $${i + 2})`).join(', ')}`, [channel, ...payloads])
+        await clock.sleep(restMs, over.signal)
       }
     } catch {
       pending.clear() // NOTE: hints may be lost

@@ -1,5 +1,5 @@
 import { Stopped } from '../domain/stop.ts'
-import { joinSignals, over } from '../kit/abort.ts'
+import { abortUnder, over } from '../kit/abort.ts'
 import { renewWalk, type Walk } from '../store/walks.ts'
 import type { WorkerParts } from './parts.ts'
 
@@ -13,9 +13,8 @@ export async function underLease<T>(
   outer: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const lost = new AbortController()
   const done = new AbortController()
-  const joined = joinSignals(outer, lost.signal)
+  const working = abortUnder(outer)
   const renewing = (async () => {
     for (let renewedAt = clock.monotonic(); !done.signal.aborted;) {
       await clock.sleep(renewMs, done.signal)
@@ -23,14 +22,15 @@ export async function underLease<T>(
       const sentAt = clock.monotonic()
       const ours = await renewWalk(db, id, fence, leaseMs).catch(() => null)
       if (ours) renewedAt = sentAt
-      else if (ours === false || clock.monotonic() - renewedAt >= leaseMs) return lost.abort(new Stopped({ kind: 'lease-lost' }))
+      else if (ours === false || clock.monotonic() - renewedAt >= leaseMs)
+        return working.abort(new Stopped({ kind: 'lease-lost' }))
     }
   })()
   try {
-    return await work(joined.signal)
+    return await work(working.signal)
   } finally {
     done.abort(over)
-    joined.leave()
+    working.leave()
     await renewing
   }
 }

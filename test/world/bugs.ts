@@ -34,7 +34,7 @@ export const bugs: readonly Bug[] = [
   {
     name: 'a checkpoint without a fence',
     breaks: 'I2',
-    foundAt: 36,
+    foundAt: 4,
     db: anyFence,
   },
   { name: 'a checkpoint before its blob', breaks: 'I3', foundAt: 1, blobs: beforeItsBlob },
@@ -50,12 +50,12 @@ export const bugs: readonly Bug[] = [
     foundAt: 1,
     sql: inSql(/^update shards set completed = \$3/, /(\w+) = \$(\d+)(?=,| where)/g, '$1 = $1 + $$$2'),
   },
-  { name: 'a checkpoint that is not known again', breaks: 'I11', foundAt: 10, sql: nothing(/^select 1 as one from segments/) },
+  { name: 'a checkpoint that is not known again', breaks: 'I11', foundAt: 97, sql: nothing(/^select 1 as one from segments/) },
   { name: 'a cancel that no worker sees', breaks: 'I8', foundAt: 4, sql: nothing(/^select id, status from batches where id in/) },
   {
     name: 'shards that stay open when composing begins',
     breaks: 'I7',
-    foundAt: 60,
+    foundAt: 70,
     sql: inSql(/^update shards set state = 'closed'/, `('waiting', 'held')`, `('')`),
   },
   {
@@ -67,25 +67,25 @@ export const bugs: readonly Bug[] = [
   {
     name: 'an end that nobody is told of',
     breaks: 'I17',
-    foundAt: 17,
+    foundAt: 73,
     sql: inSql(/^insert into deliveries/, `where b.id in`, `where b.status <> 'expired' and b.id in`),
   },
   {
     name: 'a try that counts as two',
     breaks: 'I17',
-    foundAt: 300,
+    foundAt: 578,
     sql: inSql(/^update deliveries set state = /, `ended_at = null`, `ended_at = null, event_id = event_id || '!'`),
   },
   {
     name: 'scratch that is swept too early',
     breaks: 'I3',
-    foundAt: 17,
+    foundAt: 18,
     sql: inSql(/^select id, project_id, input from batches where sweeps/, `('completed'`, `('cancelling', 'completed'`),
   },
   {
     name: 'scratch that is swept once only',
     breaks: 'I3',
-    foundAt: 4,
+    foundAt: 37,
     sql: inSql(/^select id, project_id, input from batches where sweeps/, 'sweeps < 2', 'sweeps < 1'),
   },
   {

@@ -1,6 +1,6 @@
 /** An upload in parts: begun, its parts sent a few at a time, then completed or aborted. Until it is completed nothing stands under its key. */
 import { setTimeout } from 'node:timers/promises'
-import { joinSignals } from '../../kit/abort.ts'
+import { abortUnder } from '../../kit/abort.ts'
 import { untilAborted } from '../until-aborted.ts'
 import type { S3Server } from './client.ts'
 import type { Part } from './cut.ts'
@@ -55,37 +55,36 @@ export async function sendParts(
   parts: AsyncIterable<Part>,
   signal?: AbortSignal,
 ): Promise<{ bytes: number; tags: string[] }> {
-  const broken = new AbortController()
-  const joined = joinSignals(broken.signal, ...(signal ? [signal] : []))
+  const sending = abortUnder(signal)
   const tags: string[] = []
   const flying = new Set<Promise<void>>()
   let bytes = 0
   const send = async ({ number, bytes: body, release }: Part): Promise<void> => {
     try {
-      tags[number - 1] = await sendPart(s3, upload, number, body, joined.signal)
+      tags[number - 1] = await sendPart(s3, upload, number, body, sending.signal)
     } catch (error) {
-      broken.abort(error)
+      sending.abort(error)
     } finally {
       release()
     }
   }
   try {
-    for await (const part of untilAborted(parts, joined.signal)) {
+    for await (const part of untilAborted(parts, sending.signal)) {
       bytes += part.bytes.length
       const sent = send(part).finally(() => flying.delete(sent))
       flying.add(sent)
       while (flying.size >= partsAtOnce(part.bytes.length)) await Promise.race(flying)
-      joined.signal.throwIfAborted()
+      sending.signal.throwIfAborted()
     }
     await Promise.all(flying)
-    joined.signal.throwIfAborted()
+    sending.signal.throwIfAborted()
     return { bytes, tags }
   } catch (error) {
-    broken.abort(error)
-    throw joined.signal.reason
+    sending.abort(error)
+    throw sending.signal.reason
   } finally {
     await Promise.allSettled(flying)
-    joined.leave()
+    sending.leave()
   }
 }
 

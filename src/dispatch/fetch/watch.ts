@@ -1,4 +1,4 @@
-import { joinSignals, orAborted } from '../../kit/abort.ts'
+import { abortUnder, orAborted } from '../../kit/abort.ts'
 import type { Clock } from '../../kit/clock.ts'
 
 /** Over something that must neither last nor stand still for too long. All that is opened under it closes when `signal` aborts. */
@@ -24,8 +24,7 @@ export function startWatch(
   outer: AbortSignal,
   late: (which: 'total' | 'stall') => Error,
 ): Watch {
-  const own = new AbortController()
-  const { signal, leave } = joinSignals(outer, own.signal)
+  const { signal, abort, leave } = abortUnder(outer)
   let waitedMs = 0
   /** undefined: nobody waits for the other side; it waits for us. */
   let waitingSince: number | undefined
@@ -34,8 +33,8 @@ export function startWatch(
     while (!signal.aborted) {
       const thisMs = waitingSince === undefined ? 0 : clock.monotonic() - waitingSince
       const [totalLeft, stallLeft] = [totalMs - waitedMs - thisMs, stallMs - thisMs]
-      if (totalLeft <= 0) own.abort(late('total'))
-      else if (stallLeft <= 0) own.abort(late('stall'))
+      if (totalLeft <= 0) abort(late('total'))
+      else if (stallLeft <= 0) abort(late('stall'))
       else await clock.sleep(Math.min(totalLeft, stallLeft), signal)
     }
     leave()
@@ -54,6 +53,6 @@ export function startWatch(
         waitingSince = undefined
       }
     },
-    end: () => own.abort(new Error('it was closed')),
+    end: () => abort(new Error('it was closed')),
   }
 }

@@ -1,5 +1,5 @@
 import type { Batch } from '../../domain/batch.ts'
-import { joinSignals, over } from '../../kit/abort.ts'
+import { abortUnder, over } from '../../kit/abort.ts'
 import { makeFileId } from '../../domain/ids.ts'
 import { resultsPurpose } from '../../domain/wire.ts'
 import type { StoredFile } from '../../store/files.ts'
@@ -34,11 +34,10 @@ export async function composeFiles(
       if (!done.signal.aborted) await renewUploads(db, owner, announcedMs).catch(() => {})
     }
   })()
-  const broken = new AbortController()
-  const joined = joinSignals(signal, broken.signal)
+  const writingAll = abortUnder(signal)
   const write = (kind: 'output' | 'error') =>
-    writeFile(parts, batch, fence, owner, kind, results[kind], joined.signal).catch((error: unknown) => {
-      broken.abort(error)
+    writeFile(parts, batch, fence, owner, kind, results[kind], writingAll.signal).catch((error: unknown) => {
+      writingAll.abort(error)
       throw error
     })
   try {
@@ -54,7 +53,7 @@ export async function composeFiles(
     }
   } finally {
     done.abort(over)
-    joined.leave()
+    writingAll.leave()
     await renewing
   }
 }

@@ -28,10 +28,16 @@ const fewAtOnce = 32
 const moreAtOnce = 4
 /** How often all open batches are looked through for one that is ready; that of which this worker has just finished a shard is tried at once. */
 const scanEveryMs = 500
+/** Between scans there is so many times the time that one takes: with thousands of open batches it is the most that the database has to do. */
+const restOfScans = 20
+const scanAtLeastEveryMs = 2000
 /** On a cancel or at the end of the window, how long holders have to save and give back. */
 const holdersGraceMs = 1500
 /** D27: results that cannot get into the bucket for so long are published as files. */
 const elsewhereAfterMs = 24 * 3_600_000
+
+const restAfter = (from: number, to: number): number =>
+  Math.max(from + scanEveryMs, to + Math.min(scanAtLeastEveryMs, (to - from) * restOfScans))
 
 export interface Composer {
   /** A shard of this batch was finished here: it may be ready. */
@@ -62,13 +68,14 @@ export function makeComposer(parts: WorkerParts): Composer {
     if (room.few === 0) return scanEveryMs
     const now = clock.monotonic()
     const scanning = now >= scanAt
-    const among = scanning ? undefined : [...ripened].slice(0, room.few)
+    const among = scanning ? undefined : [...ripened].filter((id) => !walking.has(id)).slice(0, room.few)
     if (among?.length === 0) return scanAt - now
     if (scanning) scanAt = now + scanEveryMs
     for (const id of among ?? []) ripened.delete(id)
     const claim = { leaseMs: settings.leaseMs, graceMs: holdersGraceMs, ...room, among }
-    const walks = await claimComposes(db, owner, claim, [...walking.keys()])
+    const walks = await claimComposes(db, owner, claim, scanning ? [...walking.keys()] : [])
     begin(walks, signal)
+    if (scanning && scanAt > now) scanAt = restAfter(now, clock.monotonic())
     if (scanning && walks.length >= room.few && ripened.size === 0) scanAt = -Infinity // NOTE: there may be more that somebody has left
     return ripened.size > 0 ? 1 : scanAt - now
   }

@@ -3,7 +3,7 @@ import { dayOf } from '../../domain/day.ts'
 import { shown } from '../../domain/line.ts'
 import { estimatedCost, type PriceList } from '../../domain/price.ts'
 import type { Quota } from '../../domain/quota.ts'
-import { joinSignals } from '../../kit/abort.ts'
+import { abortUnder, over, type AbortUnder } from '../../kit/abort.ts'
 import { forever, makeBell } from '../../kit/forever.ts'
 import { gather } from '../../store/gather.ts'
 import { cancelledAmong, claimPlans, giveBackWalk, refuseBatch, type Walk } from '../../store/walks.ts'
@@ -17,30 +17,35 @@ import { underLease } from '../walk-lease.ts'
 /** More wait in the planner's own queue, where small files pass big ones. */
 const walksAtOnce = 64
 const startsAtOnce = 32
+/** A cancel is told of; that is for those of which nothing was heard. */
+const lookEveryMs = 500
 
 /** The part of a worker that plans: claims batches that wait for it, has them planned off this thread, and starts or refuses them. */
 export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): Promise<void> } {
   const { db, clock, log, events, owner, settings, prices } = parts
   const bell = makeBell(clock)
-  const walking = new Map<string, { controller: AbortController; ended: Promise<void> }>()
+  const walking = new Map<string, { readonly stop: AbortUnder; readonly ended: Promise<void> }>()
   let moreWait = false
+  let lookedAt = -Infinity
   const makePlan = makePlanMaker(parts)
   const start = gather(db, (tx, starts: readonly Start[]) => startBatches(tx, starts, prices), startsAtOnce)
 
   async function step(signal: AbortSignal): Promise<number> {
-    if (walking.size > 0) await stopCancelled()
+    if (walking.size > 0 && clock.monotonic() - lookedAt >= lookEveryMs) {
+      lookedAt = clock.monotonic()
+      await stopCancelled()
+    }
     const room = walksAtOnce - walking.size
     const walks = room === 0 ? [] : await claimPlans(db, owner, settings.leaseMs, room, [...walking.keys()])
     moreWait = walks.length === room
     for (const walk of walks) {
-      const controller = new AbortController()
-      const joined = joinSignals(signal, controller.signal)
-      const ended = walkPlan(walk, joined.signal).finally(() => {
-        joined.leave()
+      const stop = abortUnder(signal)
+      const ended = walkPlan(walk, stop.signal).finally(() => {
+        stop.leave()
         walking.delete(walk.batch.id)
         if (moreWait && walking.size <= walksAtOnce / 2) bell.ring()
       })
-      walking.set(walk.batch.id, { controller, ended })
+      walking.set(walk.batch.id, { stop, ended })
     }
     return 1000
   }
@@ -94,7 +99,7 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
 
   /** A cancel (or the end of the window) while a plan is being made ends the making. */
   async function stopCancelled(): Promise<void> {
-    for (const id of await cancelledAmong(db, [...walking.keys()])) walking.get(id)?.controller.abort()
+    for (const id of await cancelledAmong(db, [...walking.keys()])) walking.get(id)?.stop.abort(over)
   }
 
   return {

@@ -21,8 +21,8 @@ import { allSlots, makeSlots } from './slots.ts'
 /** Batches of a model that it looks at. */
 const openAtOnce = 1000
 /** Between looks there is so many times the time that one takes: with a thousand batches in the table, hints would make it look without end. */
-const restOfLooks = 3
-const restAtMostMs = 200
+const restOfLooks = 6
+const restAtMostMs = 400
 /** How long after a look that was sent nothing new may leave (I8: a second, less what a look takes). */
 const lookFreshMs = 900
 
