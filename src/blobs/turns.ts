@@ -7,17 +7,17 @@ export async function inTurns<T>(
   work: (item: T, signal: AbortSignal) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const turns = abortUnder(signal)
+  const all = abortUnder(signal)
   const rest = items.values()
   const one = async (): Promise<void> => {
     for (const item of rest) {
-      if (turns.signal.aborted) return
-      await work(item, turns.signal).catch((error: unknown) => turns.abort(error))
+      if (all.signal.aborted) return
+      await work(item, all.signal).catch((error: unknown) => all.abort(error))
     }
   }
   await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, one))
-  turns.leave()
-  turns.signal.throwIfAborted()
+  all.leave()
+  all.signal.throwIfAborted()
 }
 
 export function* partsOf<T>(items: readonly T[], size: number): Generator<readonly T[]> {

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { runFile } from '../run-file.ts'
 import type { Settings } from '../config.ts'
+import { letHeapGrow } from '../kit/heap.ts'
 import { endpointOf } from './create.ts'
 import { exit, Failure, type Exit } from './failure.ts'
 import { openProgress } from './progress.ts'
@@ -24,6 +25,7 @@ export async function run(
       'The first line names no url. Say which endpoint the lines are for: --endpoint /v1/chat/completions',
       exit.usage,
     )
+  letHeapGrow()
   const stopping = onStop(() => t.err(stoppingWords(settings.grace)))
   const progress = openProgress(t)
   try {

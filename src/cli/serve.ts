@@ -1,11 +1,13 @@
 import { startServe } from '../app.ts'
 import type { Settings } from '../config.ts'
+import { letHeapGrow } from '../kit/heap.ts'
 import { exit, type Exit } from './failure.ts'
 import { onStop, stoppingWords } from './stopping.ts'
 import type { Terminal } from './terminal.ts'
 
 /** API and worker, until stopped. */
 export async function serve(t: Terminal, settings: Settings): Promise<Exit> {
+  letHeapGrow()
   const stopping = onStop(() => t.err(stoppingWords(settings.grace)))
   const app = await startServe(settings)
   t.err(`Nightshift listens on ${app.url}\n`)

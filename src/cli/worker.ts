@@ -1,5 +1,6 @@
 import { runWorkerAlone } from '../app.ts'
 import type { Settings } from '../config.ts'
+import { letHeapGrow } from '../kit/heap.ts'
 import { exit, Failure, type Exit } from './failure.ts'
 import { onStop, stoppingWords } from './stopping.ts'
 import type { Terminal } from './terminal.ts'
@@ -11,6 +12,7 @@ export async function worker(t: Terminal, settings: Settings): Promise<Exit> {
       'A worker alone needs a database that it shares with others: --database postgres://user@host/database. On one machine "nightshift serve" works, too.',
       exit.usage,
     )
+  letHeapGrow()
   const stopping = onStop(() => t.err(stoppingWords(settings.grace)))
   if (settings.backends.length === 0)
     t.err('No backend is set: this worker has nothing to send to. Give one with --backend URL.\n')

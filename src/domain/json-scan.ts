@@ -218,7 +218,7 @@ function skipList(bytes: Uint8Array, start: number, end: number): number {
 
 const beginsNumber = (c: number): boolean => c === minus || (c >= 0x30 && c <= 0x39)
 
-/** Past a number without an exponent, the digits behind its point looked at four at a time; -1, or within it, where it is another or none. */
+/** Past a number without an exponent, the digits behind its point looked at four at a time. Of another it gives -1 or a place within it, where no comma is. */
 function skipDecimal(bytes: Uint8Array, fours: DataView, start: number, end: number): number {
   const first = bytes[start] === minus ? start + 1 : start
   let at = bytes[first] === 0x30 ? first + 1 : skipDigits(bytes, first, end)

@@ -1,10 +1,10 @@
 import { setMaxListeners } from 'node:events'
 
-/** Aborted by whoever has it, or with one of the signals above it. */
+/** Aborted by whoever has it, or with the signal above it, for the same reason. */
 export interface AbortUnder {
   readonly signal: AbortSignal
   abort(reason: unknown): void
-  /** Forgets those above: to be called when nobody listens any more. */
+  /** Forgets the one above: to be called when nobody listens any more. */
   leave(): void
 }
 
@@ -12,21 +12,18 @@ export interface AbortUnder {
 export const over = 'over'
 
 /** NOTE: `AbortSignal.any` leaves something behind on a signal that lives long, with each call (Node 20). */
-export function abortUnder(...above: readonly (AbortSignal | undefined)[]): AbortUnder {
+export function abortUnder(above: AbortSignal | undefined): AbortUnder {
   const own = new AbortController()
-  const follow = ({ target }: Event) => own.abort((target as AbortSignal).reason)
-  for (const signal of above) {
-    if (!signal) continue
-    if (signal.aborted) own.abort(signal.reason)
-    setMaxListeners(0, signal) // NOTE: many may listen to one that stops everything, and each of them leaves
-    signal.addEventListener('abort', follow, { once: true })
+  const follow = () => own.abort(above?.reason)
+  if (above?.aborted) follow()
+  else if (above) {
+    setMaxListeners(0, above) // NOTE: many may listen to one that stops everything, and each of them leaves
+    above.addEventListener('abort', follow, { once: true })
   }
   return {
     signal: own.signal,
     abort: (reason) => own.abort(reason),
-    leave() {
-      for (const signal of above) signal?.removeEventListener('abort', follow)
-    },
+    leave: () => above?.removeEventListener('abort', follow),
   }
 }
 

@@ -3,7 +3,7 @@ import type { BatchId, KeyId, ProjectId } from '../domain/ids.ts'
 import type { Retried } from '../domain/retried.ts'
 import { int, intOrNull, text, textOrNull, type Queries, type Row } from './db.ts'
 import { sumColumns, sumsOf } from './sums.ts'
-import { parameters, rowsOfValues } from './values.ts'
+import { byName, parameters, rowsOfValues } from './values.ts'
 
 /** What a create gives; the rest of the row follows from it. */
 export interface NewBatch {
@@ -86,14 +86,10 @@ export interface BatchName {
 export const findBatch = async (db: Queries, projectId: ProjectId, id: BatchId): Promise<Batch | null> =>
   (await findBatches(db, [{ projectId, id }]))[0] ?? null
 
-/** The batch of each name, or null. NOTE: the ids alone, too: where PostgreSQL knows little of the table it reads all batches of the project for the pairs. */
+/** The batch of each name, or null. */
 export async function findBatches(db: Queries, names: readonly BatchName[]): Promise<(Batch | null)[]> {
-  const distinct = [...new Map(names.map((name) => [`${name.projectId} ${name.id}`, name])).values()]
-  const pairs = rowsOfValues(distinct.length, 2)
-  const rows = await db.query(
-    `select ${columns} from batches where (project_id, id) in (values ${pairs}) and id in (${parameters(distinct.length, 1 + 2 * distinct.length)})`,
-    [...distinct.flatMap(({ projectId, id }) => [projectId, id]), ...distinct.map(({ id }) => id)],
-  )
+  const { where, values } = byName(names)
+  const rows = await db.query(`select ${columns} from batches where ${where}`, values)
   const found = await batchesOf(db, rows)
   return names.map(({ projectId, id }) => found.find((batch) => batch.projectId === projectId && batch.id === id) ?? null)
 }

@@ -1,6 +1,6 @@
 import type { BatchId, FileId, ProjectId } from '../domain/ids.ts'
 import { int, intOrNull, text, textOrNull, type Queries, type Row } from './db.ts'
-import { rowsOfValues } from './values.ts'
+import { byName, rowsOfValues } from './values.ts'
 
 export interface StoredFile {
   readonly id: FileId
@@ -46,10 +46,8 @@ export const findFile = async (db: Queries, projectId: ProjectId, id: FileId): P
 
 /** The file of each name, or null. */
 export async function findFiles(db: Queries, names: readonly FileName[]): Promise<(StoredFile | null)[]> {
-  const rows = await db.query(
-    `select * from files where (project_id, id) in (values ${rowsOfValues(names.length, 2)}) and (expires_at is null or expires_at > {now})`,
-    names.flatMap(({ projectId, id }) => [projectId, id]),
-  )
+  const { where, values } = byName(names)
+  const rows = await db.query(`select * from files where ${where} and (expires_at is null or expires_at > {now})`, values)
   const found = rows.map(fileOf)
   return names.map(({ projectId, id }) => found.find((file) => file.projectId === projectId && file.id === id) ?? null)
 }

@@ -27,6 +27,7 @@ export function joinFleet(connect: () => pg.Client, query: Queries['query'], clo
   async function tell(): Promise<void> {
     if (telling) return
     telling = true
+    await Promise.resolve() // NOTE: what is hinted in the same breath goes with it
     try {
       while (pending.size > 0 && !over.signal.aborted) {
         const payloads = [...pending].map((next) => `${next} ${me}`)

@@ -22,6 +22,14 @@ test('an answer in many pieces, cut within a character, is one answer', () => {
   expect(ending(200, ...[...bytes].map((b) => Buffer.from([b])))).toMatchObject({ body: '{"a":"é€😀"}' })
 })
 
+test('answers in pieces, of whatever size, come out as they were, one after the other', () => {
+  for (const length of [10, 70_000, 5, 1_500_000, 300_000, 1_048_576, 20]) {
+    const text = `"${String.fromCharCode(97 + (length % 26)).repeat(length)}"`
+    const cut = Math.floor(length / 3)
+    expect(ending(200, text.slice(0, cut), text.slice(cut))).toMatchObject({ kind: 'answered', body: text })
+  }
+})
+
 test('usage is read on the way, of good answers only', () => {
   const text = '{"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}'
   expect(ending(200, text)).toMatchObject({ usage: { inputTokens: 3, outputTokens: 4, totalTokens: 7 } })

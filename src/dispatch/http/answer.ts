@@ -56,7 +56,7 @@ export function endingOf({ status, requestId, body, seconds }: Answered): Ending
   return { kind: 'answered', status, requestId, body: [wrapped(bytes, status)], usage: noUsage }
 }
 
-/** Where the pieces of an answer are put together, up to so many bytes. */
+/** NOTE: one memory for all answers that come in pieces, one after the other: an ending is copied before there is another. Longer ones have their own. */
 const jointBytes = 1 << 20
 let joint = Buffer.alloc(0)
 

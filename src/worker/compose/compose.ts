@@ -28,22 +28,25 @@ const fewAtOnce = 32
 const moreAtOnce = 4
 /** How often all open batches are looked through for one that is ready; that of which this worker has just finished a shard is tried at once. */
 const scanEveryMs = 500
-/** Between scans there is so many times the time that one takes: with thousands of open batches it is the most that the database has to do. */
+/** After a scan that gave all that there was, so many times the time that it took: with thousands of open batches nothing costs the database more. */
 const restOfScans = 20
-const scanAtLeastEveryMs = 2000
+const restAtMostMs = 2000
 /** On a cancel or at the end of the window, how long holders have to save and give back. */
 const holdersGraceMs = 1500
 /** D27: results that cannot get into the bucket for so long are published as files. */
 const elsewhereAfterMs = 24 * 3_600_000
 
 const restAfter = (from: number, to: number): number =>
-  Math.max(from + scanEveryMs, to + Math.min(scanAtLeastEveryMs, (to - from) * restOfScans))
+  Math.max(from + scanEveryMs, to + Math.min(restAtMostMs, (to - from) * restOfScans))
 
 export interface Composer {
   /** A shard of this batch was finished here: it may be ready. */
   ripe(id: BatchId): void
   run(signal: AbortSignal): Promise<void>
 }
+
+/** Of a batch, by its lines. */
+type Size = 'few' | 'more'
 
 interface Found {
   readonly sizes: ResultSizes
@@ -54,7 +57,7 @@ interface Found {
 export function makeComposer(parts: WorkerParts): Composer {
   const { db, scratch, clock, log, events, owner, settings } = parts
   const bell = makeBell(clock)
-  const walking = new Map<string, { readonly few: boolean; readonly ended: Promise<void> }>()
+  const walking = new Map<string, { readonly size: Size; readonly ended: Promise<void> }>()
   const ripened = new Set<BatchId>()
   let scanAt = -Infinity
   const publish = gather(db, publishBatches, fewAtOnce)
@@ -62,9 +65,10 @@ export function makeComposer(parts: WorkerParts): Composer {
   const isAnnounced = gatherReads(db, areAnnounced, fewAtOnce)
   const announce = gather(db, announceUploads, fewAtOnce)
 
+  const walkingOf = (size: Size) => [...walking.values()].filter((walk) => walk.size === size).length
+
   async function step(signal: AbortSignal): Promise<number> {
-    const of = (few: boolean) => [...walking.values()].filter((w) => w.few === few).length
-    const room = { few: fewAtOnce - of(true), more: moreAtOnce - of(false) }
+    const room = { few: fewAtOnce - walkingOf('few'), more: moreAtOnce - walkingOf('more') }
     if (room.few === 0) return scanEveryMs
     const now = clock.monotonic()
     const scanning = now >= scanAt
@@ -74,6 +78,7 @@ export function makeComposer(parts: WorkerParts): Composer {
     for (const id of among ?? []) ripened.delete(id)
     const claim = { leaseMs: settings.leaseMs, graceMs: holdersGraceMs, ...room, among }
     const walks = await claimComposes(db, owner, claim, scanning ? [...walking.keys()] : [])
+    for (const { batch } of walks) ripened.delete(batch.id)
     begin(walks, signal)
     if (scanning && scanAt > now) scanAt = restAfter(now, clock.monotonic())
     if (scanning && walks.length >= room.few && ripened.size === 0) scanAt = -Infinity // NOTE: there may be more that somebody has left
@@ -82,11 +87,13 @@ export function makeComposer(parts: WorkerParts): Composer {
 
   function begin(walks: readonly Walk[], signal: AbortSignal): void {
     for (const walk of walks) {
+      const size = walk.batch.total <= fewLines ? 'few' : 'more'
       const ended = walkCompose(walk, signal).finally(() => {
+        if (size === 'more' && walkingOf(size) === moreAtOnce) scanAt = -Infinity // NOTE: another may have been ripe while there was no room
         walking.delete(walk.batch.id)
         bell.ring()
       })
-      walking.set(walk.batch.id, { few: walk.batch.total <= fewLines, ended })
+      walking.set(walk.batch.id, { size, ended })
     }
   }
 

@@ -6,12 +6,10 @@ import type { Db } from '../../store/db.ts'
 import { closedShards, errorsOf, outputOf, type ClosedShard, type Part, type Segment } from '../../store/segments.ts'
 import { makeSink } from '../run/sink.ts'
 import { openWindow } from '../run/window.ts'
+import { readAhead } from '../read-ahead.ts'
 import type { ResultFile } from './results.ts'
 
 const shardsAtOnce = 100
-const pieceBytes = 1024 * 1024
-/** One that was yielded, the others being read. */
-const piecesAtHand = 6
 
 /** The shards of a batch in order, read anew at each call. */
 export type Shards = () => AsyncIterable<ClosedShard> | Iterable<ClosedShard>
@@ -60,31 +58,6 @@ async function stretchesOf(parts: AsyncIterable<Part>): Promise<BlobRange[] | nu
     found.push({ name: place, start, bytes })
   }
   return found
-}
-
-/** Reads stretches in order, in pieces, a few of them ahead, into the same few stretches of memory: a piece is good until the next is asked for. */
-async function* readAhead(blobs: Blobs, parts: AsyncIterable<Part>, signal: AbortSignal): AsyncGenerator<Buffer> {
-  const memory: Buffer[] = []
-  const ahead: Promise<Buffer>[] = []
-  let asked = 0
-  const readPiece = async (place: Part['place'], start: number, bytes: number): Promise<Buffer> => {
-    if (typeof place !== 'string') return place.subarray(start, start + bytes)
-    const into = (memory[asked++ % piecesAtHand] ??= Buffer.allocUnsafeSlow(pieceBytes))
-    return blobs.readRange({ name: place, start, bytes }, signal, into)
-  }
-  try {
-    for await (const { place, start, bytes } of parts)
-      for (let at = 0; at < bytes; at += pieceBytes) {
-        const piece = readPiece(place, start + at, Math.min(pieceBytes, bytes - at))
-        piece.catch(() => {}) // NOTE: told when its turn comes; until then it must not count as unhandled
-        ahead.push(piece)
-        const first = ahead.length === piecesAtHand ? ahead.shift() : undefined
-        if (first) yield await first
-      }
-    for (const piece of ahead) yield await piece
-  } finally {
-    await Promise.allSettled(ahead)
-  }
 }
 
 async function* linesThatNeverRan(

@@ -3,7 +3,8 @@ import { dayOf } from '../../domain/day.ts'
 import { shown } from '../../domain/line.ts'
 import { estimatedCost, type PriceList } from '../../domain/price.ts'
 import type { Quota } from '../../domain/quota.ts'
-import { abortUnder, over, type AbortUnder } from '../../kit/abort.ts'
+import { Stopped } from '../../domain/stop.ts'
+import { abortUnder, type AbortUnder } from '../../kit/abort.ts'
 import { forever, makeBell } from '../../kit/forever.ts'
 import { gather } from '../../store/gather.ts'
 import { cancelledAmong, claimPlans, giveBackWalk, refuseBatch, type Walk } from '../../store/walks.ts'
@@ -17,7 +18,7 @@ import { underLease } from '../walk-lease.ts'
 /** More wait in the planner's own queue, where small files pass big ones. */
 const walksAtOnce = 64
 const startsAtOnce = 32
-/** A cancel is told of; that is for those of which nothing was heard. */
+/** Cancels are told of; looking is for those whose hint was lost, and for windows that end. */
 const lookEveryMs = 500
 
 /** The part of a worker that plans: claims batches that wait for it, has them planned off this thread, and starts or refuses them. */
@@ -99,7 +100,8 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
 
   /** A cancel (or the end of the window) while a plan is being made ends the making. */
   async function stopCancelled(): Promise<void> {
-    for (const id of await cancelledAmong(db, [...walking.keys()])) walking.get(id)?.stop.abort(over)
+    for (const id of await cancelledAmong(db, [...walking.keys()]))
+      walking.get(id)?.stop.abort(new Stopped({ kind: 'cancelled' }))
   }
 
   return {

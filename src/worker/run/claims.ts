@@ -21,7 +21,7 @@ const finishesAtOnce = 32
 const enoughTimes = 4
 const enoughLines = 2000
 /** So many times what is saved at once is kept of the memory that results were gathered in. */
-const slabsKept = 4
+const slabsKept = 2
 /** Counted off the lease, for clocks that differ and statements that wait. */
 export const leaseMarginMs = 1000
 

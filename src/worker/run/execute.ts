@@ -1,5 +1,5 @@
 /**
- * The part of a worker that runs shards. It looks at the open batches every quarter of a second (and at each hint), claims shards where fewer lines are at
+ * The part of a worker that runs shards. It looks at the open batches every quarter of a second (and at hints, less often where a look takes long), claims shards where fewer lines are at
  * hand than the lanes can take, renews what it holds, saves results by time or size, and gives back what it must not run any more.
  *
  * A shard's way here: claimed -> lines taken and settled -> (checkpoints) -> finished. Or, when its batch stops: aborted -> calls closed -> what came whole
@@ -22,7 +22,7 @@ import { allSlots, makeSlots } from './slots.ts'
 const openAtOnce = 1000
 /** Between looks there is so many times the time that one takes: with a thousand batches in the table, hints would make it look without end. */
 const restOfLooks = 6
-const restAtMostMs = 400
+const restAtMostMs = 200
 /** How long after a look that was sent nothing new may leave (I8: a second, less what a look takes). */
 const lookFreshMs = 900
 

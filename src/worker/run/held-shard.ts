@@ -186,8 +186,7 @@ export function holdShard(
       for (const n of fresh) ordinals[n] = 1
       const { bytes: outputBytes } = outputs
       const { bytes: errorBytes } = errors
-      const last = left === 0 ? 'last' : undefined
-      const [good, bad] = [outputs.take(last), errors.take(last)]
+      const [good, bad] = left > 0 ? [outputs.take(), errors.take()] : [outputs.takeLast(), errors.takeLast()]
       const drained = {
         outputs: good.pieces,
         errors: bad.pieces,

@@ -144,15 +144,20 @@ describe.each(kinds)('$name', ({ open: openDb, short }) => {
     },
   )
 
-  test.each([0, 1])('memory is given back once what lay in it is safe, unless a try had failed (%i)', async (answers) => {
-    const { hold, results } = await open()
-    const { shard, saver, given, lose } = await hold('w')
-    for (const status of [200, 200, 400, 200]) settle(shard, shard.take(), status)
-    lose(answers)
-    expect(await saver.finish(never)).toBe('committed')
-    expect(given).toHaveLength(answers === 0 ? 2 : 0)
-    expect(await results()).toEqual({ segments: 1, output: ['1', '2', '4'], error: ['3'] })
-  })
+  test.each([0, 1])(
+    'memory is given back once what lay in it is safe, unless a try has failed of this save or an earlier one (%i)',
+    async (answers) => {
+      const { hold, results } = await open()
+      const { shard, saver, given, lose } = await hold('w')
+      for (const status of [200, 200]) settle(shard, shard.take(), status)
+      lose(answers)
+      expect(await saver.checkpoint(never)).toBe('committed')
+      for (const status of [400, 200]) settle(shard, shard.take(), status)
+      expect(await saver.finish(never)).toBe('committed')
+      expect(given).toHaveLength(answers === 0 ? 2 : 0)
+      expect(await results()).toEqual({ segments: 1, output: ['1', '2', '4'], error: ['3'] })
+    },
+  )
 
   test('a checkpoint whose answer was lost counts once, and the shard goes on', async () => {
     const { hold, results } = await open()

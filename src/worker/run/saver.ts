@@ -34,6 +34,7 @@ export function makeSaver(parts: SaverParts, shard: HeldShard, project: string):
   let number = 0
   let busy = false
   let bytes = 0
+  let hasFailed = false
 
   async function save(how: typeof saveCheckpoint, signal: AbortSignal): Promise<Committed> {
     signal.throwIfAborted() // NOTE: a save that was given up may have been committed: nothing else may go under its number
@@ -45,9 +46,10 @@ export function makeSaver(parts: SaverParts, shard: HeldShard, project: string):
         try {
           const committed = await how(parts, shard.lease, project, number, drained)
           number++
-          if (failures === 0) parts.slabs.give(drained.spent) // NOTE: who knows what a try that failed still reads
+          if (!hasFailed) parts.slabs.give(drained.spent)
           return committed
         } catch (error) {
+          hasFailed = true // NOTE: who knows what that try still reads: from now on its memory, and what shares it, is left to the collector
           parts.troubled(shard, error)
           await parts.clock.sleep(50 + backoffMs(failures, afterFailure, parts.random), signal)
           if (signal.aborted) throw error

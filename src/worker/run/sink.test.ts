@@ -29,7 +29,7 @@ test('what goes into a sink comes out in order, as often as it is emptied, also 
           else sink.copy(p)
         const expected = Buffer.concat(pieces.map(bytesOf))
         expect(sink.bytes).toBe(expected.length)
-        open.push({ taken: sink.take(i === rounds.length - 1 ? 'last' : undefined), expected })
+        open.push({ taken: i < rounds.length - 1 ? sink.take() : sink.takeLast(), expected })
         expect(sink.bytes).toBe(0)
         if (open.length > behind) close(behind)
       }
@@ -44,7 +44,7 @@ test('a sink that was emptied for the last time keeps no memory, and the next on
   const fill = () => {
     const sink = makeSink(slabs)
     for (let i = 0; i < 40; i++) sink.copy(new Uint8Array(20_000))
-    const { spent } = sink.take('last')
+    const { spent } = sink.takeLast()
     slabs.give(spent)
     return new Set(spent.map(({ buffer }) => buffer))
   }

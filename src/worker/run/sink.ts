@@ -9,8 +9,10 @@ export interface Sink {
   readonly bytes: number
   text(text: string): void
   copy(bytes: Uint8Array): void
-  /** All bytes so far, in order; the sink begins anew. `last`: it is not written to for now. */
-  take(last?: 'last'): Taken
+  /** All bytes so far, in order; the sink begins anew. */
+  take(): Taken
+  /** The same, and the sink lets go of the slab that it was filling. */
+  takeLast(): Taken
 }
 
 export interface Taken {
@@ -43,6 +45,14 @@ export function makeSink(slabs: Slabs = makeSlabs()): Sink {
     start = at = 0
   }
 
+  function taken(): Taken {
+    const all = { pieces: full, spent }
+    full = []
+    spent = []
+    bytes = 0
+    return all
+  }
+
   return {
     get bytes() {
       return bytes
@@ -59,15 +69,14 @@ export function makeSink(slabs: Slabs = makeSlabs()): Sink {
       at += source.length
       bytes += source.length
     },
-    take(last) {
-      if (last) leave()
-      else if (at > start) full.push(slab.subarray(start, at))
-      const taken = { pieces: full, spent }
-      full = []
-      spent = []
+    take() {
+      if (at > start) full.push(slab.subarray(start, at))
       start = at
-      bytes = 0
-      return taken
+      return taken()
+    },
+    takeLast() {
+      leave()
+      return taken()
     },
   }
 }

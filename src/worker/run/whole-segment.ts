@@ -1,6 +1,7 @@
 /** One segment of all that a shard has: those of its checkpoints and what was drained last. */
 import type { Blobs, BlobRange } from '../../blobs/blobs.ts'
 import { errorsOf, outputOf, type Part, type Segment, type Stored } from '../../store/segments.ts'
+import { readAhead } from '../read-ahead.ts'
 import type { Drained } from './held-shard.ts'
 
 /**
@@ -35,14 +36,8 @@ const stretchOf = ({ place, start, bytes }: Part): BlobRange[] =>
   typeof place === 'string' ? [{ name: place, start, bytes }] : []
 
 async function* joined(scratch: Blobs, earlier: readonly Segment[], drained: Drained): AsyncGenerator<Uint8Array> {
-  for (const s of earlier) yield* read(scratch, outputOf(s))
+  yield* readAhead(scratch, earlier.map(outputOf))
   yield* drained.outputs
-  for (const s of earlier) yield* read(scratch, errorsOf(s))
+  yield* readAhead(scratch, earlier.map(errorsOf))
   yield* drained.errors
-}
-
-async function* read(scratch: Blobs, { place, start, bytes }: Part): AsyncGenerator<Uint8Array> {
-  if (bytes === 0) return
-  if (typeof place === 'string') yield* scratch.read(place, { start, bytes })
-  else yield place.subarray(start, start + bytes)
 }

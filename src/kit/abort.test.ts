@@ -1,0 +1,37 @@
+import { getEventListeners } from 'node:events'
+import { expect, test } from 'vitest'
+import { abortUnder } from './abort.ts'
+
+test('it is aborted with the one above, for its reason', () => {
+  const above = new AbortController()
+  const { signal } = abortUnder(above.signal)
+  expect(signal.aborted).toBe(false)
+  above.abort('enough')
+  expect(signal.reason).toBe('enough')
+  expect(abortUnder(above.signal).signal.reason).toBe('enough')
+})
+
+test('its own abort does not reach the one above, and the first reason stays', () => {
+  const above = new AbortController()
+  const under = abortUnder(above.signal)
+  under.abort('mine')
+  expect(above.signal.aborted).toBe(false)
+  above.abort('enough')
+  expect(under.signal.reason).toBe('mine')
+})
+
+test('when it leaves, nothing of it stays with the one above', () => {
+  const above = new AbortController()
+  const under = abortUnder(above.signal)
+  under.leave()
+  expect(getEventListeners(above.signal, 'abort')).toEqual([])
+  above.abort('enough')
+  expect(under.signal.aborted).toBe(false)
+})
+
+test('there may be none above', () => {
+  const under = abortUnder(undefined)
+  under.leave()
+  under.abort('mine')
+  expect(under.signal.reason).toBe('mine')
+})
