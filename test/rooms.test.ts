@@ -19,7 +19,7 @@ const may: Record<string, readonly string[]> = {
   config: ['domain', 'kit'],
   'engine.ts': ['domain', 'kit', 'store', 'blobs', 'dispatch', 'worker', 'events.ts', 'config.ts', 'config'],
   'workers.ts': ['engine.ts', 'domain', 'kit', 'store', 'dispatch', 'config.ts'],
-  'worker-process.ts': ['engine.ts', 'workers.ts'],
+  'worker-process.ts': ['engine.ts', 'workers.ts', 'kit'],
   'app.ts': ['engine.ts', 'workers.ts', 'domain', 'kit', 'store', 'dispatch', 'auth', 'api', 'config.ts'],
   'operating.ts': ['domain', 'kit', 'store', 'blobs', 'api', 'worker', 'config.ts', 'config'],
   'run-file.ts': ['engine.ts', 'auth', 'config.ts', 'domain', 'store'],
