@@ -50,7 +50,7 @@ export const bugs: readonly Bug[] = [
     foundAt: 1,
     sql: inSql(/^update shards set completed = \$3/, /(\w+) = \$(\d+)(?=,| where)/g, '$1 = $1 + $$$2'),
   },
-  { name: 'a checkpoint that is not known again', breaks: 'I11', foundAt: 97, sql: nothing(/^select 1 as one from segments/) },
+  { name: 'a checkpoint that is not known again', breaks: 'I11', foundAt: 115, sql: nothing(/^select 1 as one from segments/) },
   { name: 'a cancel that no worker sees', breaks: 'I8', foundAt: 4, sql: nothing(/^select id, status from batches where id in/) },
   {
     name: 'shards that stay open when composing begins',
@@ -61,7 +61,7 @@ export const bugs: readonly Bug[] = [
   {
     name: 'publishing over a cancel',
     breaks: 'I6',
-    foundAt: 119,
+    foundAt: 121,
     sql: inSql(/^update batches set status = v.column4/, 'and status = v.column3', `and v.column3 <> ''`),
   },
   {
@@ -85,13 +85,13 @@ export const bugs: readonly Bug[] = [
   {
     name: 'scratch that is swept once only',
     breaks: 'I3',
-    foundAt: 37,
+    foundAt: 36,
     sql: inSql(/^select id, project_id, input from batches where sweeps/, 'sweeps < 2', 'sweeps < 1'),
   },
   {
     name: 'an object that is expected to be as it was staged',
     breaks: 'I7',
-    foundAt: 1,
+    foundAt: 2,
     sql: inSql(/^update outputs set bytes = /, 'tag = $5', `tag = case when coalesce(tag, '') = '' then $5 else tag end`),
   },
   { name: 'segments named without their fence', breaks: 'I4', foundAt: 2, ...withoutFence },
