@@ -1,4 +1,4 @@
-import { over } from './abort.ts'
+import { abortUnder, over } from './abort.ts'
 import type { Clock } from './clock.ts'
 import type { Log } from './log.ts'
 
@@ -23,12 +23,10 @@ export function makeBell(clock: Clock): Bell {
     },
     async wait(ms, signal) {
       if (!pending && !signal.aborted) {
-        // NOTE: not AbortSignal.any: on a signal that lives long it leaves something behind with each call (Node 20)
-        const early = new AbortController()
+        const early = abortUnder(signal)
         wake = () => early.abort(over)
-        signal.addEventListener('abort', wake, { once: true })
         await clock.sleep(ms, early.signal)
-        signal.removeEventListener('abort', wake)
+        early.leave()
         wake = undefined
       }
       pending = false

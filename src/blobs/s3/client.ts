@@ -1,9 +1,9 @@
 import { lookup } from 'node:dns'
-import { setMaxListeners } from 'node:events'
 import type { LookupFunction } from 'node:net'
 import type { S3 } from '@aws-sdk/client-s3'
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { S3Access } from '../../domain/grant.ts'
+import { orAborted } from '../../kit/abort.ts'
 import { setVariable } from '../../kit/environment.ts'
 import { readCredentials, SecretMissing } from './credentials.ts'
 import { S3Failure } from './failure.ts'
@@ -37,6 +37,7 @@ export function openS3(access: S3Access, patience: Patience = usualPatience): S3
       signal?.throwIfAborted()
       const client = await (opened ??= openClient(access, patience)) // NOTE: late: the client takes 0.2 s to load, which those without S3 need not wait for
       try {
+        // NOTE: the client does not look at the signal while it pauses between two tries
         return await orAborted(call(client, signal ? { abortSignal: signal } : {}), signal)
       } catch (error) {
         signal?.throwIfAborted()
@@ -94,24 +95,6 @@ const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {} }
 /** Names under `localhost` are this machine (RFC 6761), which not every resolver knows. */
 const lookupHost: LookupFunction = (hostname, options, callback) =>
   lookup(hostname.endsWith('.localhost') ? 'localhost' : hostname, options, callback)
-
-/** NOTE: the client does not look at the signal while it pauses between two tries. */
-async function orAborted<T>(call: Promise<T>, signal?: AbortSignal): Promise<T> {
-  if (!signal) return call
-  setMaxListeners(0, signal) // NOTE: many calls may listen to one, and each of them leaves
-  const left = new AbortController()
-  try {
-    return await Promise.race([
-      call,
-      new Promise<never>((_, reject) =>
-        signal.addEventListener('abort', () => reject(signal.reason), { once: true, signal: left.signal }),
-      ),
-    ])
-  } finally {
-    left.abort()
-    call.catch(() => {})
-  }
-}
 
 interface Thrown {
   readonly name?: string

@@ -1,6 +1,6 @@
 /**
- * The part of a worker that runs shards. It looks at the open batches every quarter of a second (and at hints, less often where a look takes long), claims shards where fewer lines are at
- * hand than the lanes can take, renews what it holds, saves results by time or size, and gives back what it must not run any more.
+ * The part of a worker that runs shards. It looks at the open batches every quarter of a second (and at hints, less often where a look takes long), claims
+ * shards where fewer lines are at hand than the lanes can take, renews what it holds, saves results by time or size, and gives back what it must not run any more.
  *
  * A shard's way here: claimed -> lines taken and settled -> (checkpoints) -> finished. Or, when its batch stops: aborted -> calls closed -> what came whole
  * is saved -> given back. Or, when its lease is lost: aborted -> calls closed -> forgotten.
