@@ -122,7 +122,7 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
   test('a walk that was given back is claimed again after its pause, under a higher fence', async () => {
     const clock = handClock()
     await using db = await open(clock)
-    await newBatch(db, { createdAt: clock.now() })
+    await newBatch(db)
     const first = await claimPlan(db, 'a', lease)
     await giveBackWalk(db, first!.batch.id, first!.fence, 5000, 'away')
     expect(await claimPlan(db, 'b', lease)).toBeNull()
@@ -175,7 +175,7 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
   })
 
   test('two that sweep scratch at once count as one', async () => {
-    const clock = handClock(Date.now() + 1000)
+    const clock = handClock()
     await using db = await open(clock)
     const id = await newBatch(db)
     const walk = await claimPlan(db, 'p', lease)
@@ -186,7 +186,7 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
   })
 
   test('scratch of an ended batch is swept twice, an hour apart, and its counts stay', async () => {
-    const clock = handClock(Date.now() + 1000)
+    const clock = handClock()
     await using db = await open(clock)
     const id = await doneBatch(db)
     const walk = await composing(db, id)

@@ -25,7 +25,7 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
   test('a shard is held by one at a time, and each claim of it has a higher fence', async () => {
     const clock = handClock()
     await using db = await open(clock)
-    const id = await runningBatch(db, 1, { createdAt: clock.now() })
+    const id = await runningBatch(db, 1)
     const [first] = await claim(db, id, 'a')
     expect(await claim(db, id, 'b')).toEqual([])
     await clock.advance(lease + 1)
@@ -48,7 +48,7 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
   test('with an old fence nothing can be added, finished or given back', async () => {
     const clock = handClock()
     await using db = await open(clock)
-    const id = await runningBatch(db, 1, { createdAt: clock.now() })
+    const id = await runningBatch(db, 1)
     const [old] = await claim(db, id, 'a')
     await clock.advance(lease + 1)
     const [now] = await claim(db, id, 'b')
@@ -110,8 +110,8 @@ describe.each(Object.entries(databases))('%s', (_, open) => {
   test('a batch that is cancelled or over its window gives no shards, and its holders are told', async () => {
     const clock = handClock()
     await using db = await open(clock)
-    const cancelled = await runningBatch(db, 1, { createdAt: clock.now() })
-    const expired = await runningBatch(db, 1, { createdAt: clock.now(), windowMs: 1000 })
+    const cancelled = await runningBatch(db, 1)
+    const expired = await runningBatch(db, 1, { windowMs: 1000 })
     await cancelBatch(db, project, cancelled)
     await clock.advance(1001)
     expect(await openBatches(db, 'm', 100)).toEqual([])

@@ -42,7 +42,7 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     }
     /** With so many lines of ten tokens each. */
     async function batchOf(lines: number, windowMs: number, projectId: ProjectId = project): Promise<BatchId> {
-      const id = await runningBatch(db, 1, { createdAt: clock.now(), windowMs, projectId })
+      const id = await runningBatch(db, 1, { windowMs, projectId })
       await db.query(`update shards set lines = $2 where batch_id = $1`, [id, lines])
       await db.query(`update batches set total = $2, estimated_tokens = $3 where id = $1`, [id, lines, lines * 10])
       return id

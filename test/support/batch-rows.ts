@@ -2,7 +2,7 @@ import type { Range } from '../../src/domain/shard.ts'
 import { noSums } from '../../src/domain/usage.ts'
 import type { BatchId, KeyId, ProjectId } from '../../src/domain/ids.ts'
 import { insertBatch } from '../../src/store/batches.ts'
-import type { Db } from '../../src/store/db.ts'
+import { int, type Db } from '../../src/store/db.ts'
 import { insertProject } from '../../src/store/projects.ts'
 import type { Segment } from '../../src/store/segments.ts'
 import { claimPlan, startBatch } from './one.ts'
@@ -13,11 +13,15 @@ let made = 0
 /** An id that sorts by the order of making. */
 export const nextId = (): BatchId => `00000000-0000-7000-8000-${String(++made).padStart(12, '0')}` as BatchId
 
-/** A batch that waits for its plan. */
-export async function newBatch(
-  db: Db,
-  { createdAt = Date.now(), windowMs = 86_400_000, projectId = project } = {},
-): Promise<BatchId> {
+/** What the database's clock tells, which a test may have set. */
+async function nowOf(db: Db): Promise<number> {
+  const [clock] = await db.query('select {now} as now')
+  return int(clock!, 'now')
+}
+
+/** A batch that waits for its plan, created now. */
+export async function newBatch(db: Db, { windowMs = 86_400_000, projectId = project } = {}): Promise<BatchId> {
+  const createdAt = await nowOf(db)
   await insertProject(db, { id: projectId, name: projectId, isDefault: false, createdAt }).catch(() => {})
   const id = nextId()
   await insertBatch(db, {

@@ -68,7 +68,7 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
       await createKey(db, { id: `k-${id}`, projectId: id, name: 'k', createdAt: clock.now(), randomBytes: bytes })
       await insertWebhook(db, { id: `wh-${id}`, projectId: id, url: 'https://listener.example/', events: [], secretNumber: 1, oldUntil: 0, createdAt: 0, disabledAt: null }) // prettier-ignore
       await putQuota(db, { projectId: id, kind: 'open_batches', model: '', amount: 5 } as never)
-      const ended = await runningBatch(db, 2, { createdAt: clock.now(), projectId: id })
+      const ended = await runningBatch(db, 2, { projectId: id })
       await db.query(`update batches set status = 'cancelling', cancelling_at = created_at where id = $1`, [ended])
       const walk = (await claimCompose(db, 'w', hour, 0))!
       const sums = { ...noSums, completed: 3, totalTokens: 70 }
@@ -78,7 +78,7 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
       await scratch.put(`${id}/${ended}/0-1-0`, Buffer.from('scratch'))
       const rest = { purpose: 'batch', filename: 'f', bytes: 6, createdAt: clock.now(), expiresAt: null, batchId: null }
       await insertFile(db, { id: `file-${id}` as FileId, projectId: id, blob: `${id}/a`, ...rest })
-      const waiting = await newBatch(db, { createdAt: clock.now(), projectId: id })
+      const waiting = await newBatch(db, { projectId: id })
       return { folder, ended, waiting }
     }
     const rows = async (id: ProjectId) => {
@@ -129,7 +129,7 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     expect(report?.erasedAt).not.toBeNull()
 
     await scratch.put(`${project}/late/0-1-0`, Buffer.from('of a worker that was stopped'))
-    await newBatch(db, { createdAt: clock.now(), projectId: project })
+    await newBatch(db, { projectId: project })
     await clock.advance(hour)
     await step(never)
     await endCancelled()

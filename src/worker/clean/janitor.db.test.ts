@@ -132,11 +132,11 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
 
   test('scratch of a batch that has ended is swept, and what comes late is swept an hour later; that of others is left', async () => {
     const { clock, db, scratch, step, put } = await open()
-    const ended = await newBatch(db, { createdAt: clock.now() })
+    const ended = await newBatch(db)
     const walk = await claimPlan(db, 'w', minute)
     await refuseBatch(db, ended, walk!.fence, [])
-    const running = await runningBatch(db, 2, { createdAt: clock.now() })
-    const waiting = await newBatch(db, { createdAt: clock.now() })
+    const running = await runningBatch(db, 2)
+    const waiting = await newBatch(db)
     const left = [`p1/${running}/plan-1`, `p1/${running}/0-1-0`, `p1/${waiting}/plan-1`, `p2/${ended}/plan-1`, `p1/${ended}x/a`]
     await put(scratch, ...left, `p1/${ended}/plan-1`, `p1/${ended}/0-1-0`)
     expect(await step()).toBe(2)
@@ -156,7 +156,7 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     const folder = join(home, projectId)
     await mkdir(folder)
     const bucket = openFolderBucket(folder, 'b')
-    const batchId = await runningBatch(db, 1, { createdAt: clock.now(), projectId })
+    const batchId = await runningBatch(db, 1, { projectId })
     await putGrant(db, { projectId, bucket: 'b', place: { kind: 'folder', folder } }, 'operator')
     await cancelBatch(db, projectId, batchId)
     const { fence } = (await claimCompose(db, 'w', minute, 0))!
@@ -248,7 +248,7 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
     const { db, clock, step } = opened
     const kept = await published(opened, ['a-output.jsonl'])
     await db.query(`update outputs set expires_at = $1`, [clock.now() + 8 * hour])
-    const plain = await runningBatch(db, 1, { createdAt: clock.now() })
+    const plain = await runningBatch(db, 1)
     await cancelBatch(db, project, plain)
     const walk = (await claimCompose(db, 'w', minute, 0))!
     const nothing = {

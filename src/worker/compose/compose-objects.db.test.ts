@@ -33,7 +33,7 @@ describe.each(Object.entries(databases))('%s', (_, openDb) => {
       await db[Symbol.asyncDispose]()
       await rm(folder, { recursive: true, force: true })
     })
-    const id = await runningBatch(db, 1, { createdAt: clock.now() })
+    const id = await runningBatch(db, 1)
     await db.query(`update batches set input = $2 where id = $1`, [id, JSON.stringify('s3://b/in.jsonl')])
     await db.query(`update shards set state = 'done' where batch_id = $1`, [id])
     await putGrant(db, { projectId: project, bucket: 'b', place: { kind: 'folder', folder } }, 'own')

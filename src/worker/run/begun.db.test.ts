@@ -31,7 +31,7 @@ describe.each(pairs)('$database and $name', ({ openDb, name }) => {
       const client = clientOf(server)
       onTestFinished(() => client.destroy())
       await client.createBucket({ Bucket: 'jobs' })
-      const id = await runningBatch(db, 1, { createdAt: clock.now() })
+      const id = await runningBatch(db, 1)
       await db.query(`update batches set input = $2 where id = $1`, [id, JSON.stringify('s3://jobs/in.jsonl')])
       await db.query(`update shards set state = 'done' where batch_id = $1`, [id])
       const place = placeOf(server)
