@@ -155,7 +155,7 @@ const small =
 
 /** 200 creates and 1,000 gets a second for a minute, as they come: who waits for an answer keeps nobody else from asking. */
 async function load(): Promise<void> {
-  const [seconds, creates, gets] = [60, 200, 1000]
+  const [creates, gets] = [200, 1000]
   await using mock = await startBackend({ delayMs: 50, slots: 0 })
   await using fleet = await openFleet(1, ['--backend', mock.url, '--max-in-flight', '64', '--start-in-flight', '64'])
   const { server } = fleet
@@ -163,29 +163,35 @@ async function load(): Promise<void> {
   const ten = await upload(server, await fileOf(10, 330))
   await until(server, running.id, (b) => b.request_counts.completed > 0)
   const pool = new Pool(server.url, { connections: 64 })
-  const times = { create: [] as number[], get: [] as number[] }
-  let errors = 0
   let known = running.id
-  const timed = async (list: number[], ask: () => Promise<unknown>) => {
-    const from = performance.now()
-    try {
-      await ask()
-      list.push(performance.now() - from)
-    } catch {
-      errors++
+  for (const { seconds, when, aim } of [
+    { seconds: 10, when: 'the first 10 s of a server that was just started', aim: '' },
+    { seconds: 60, when: 'the 60 s after them', aim: 'p99 < 50 ms, none' },
+  ]) {
+    const times = { create: [] as number[], get: [] as number[] }
+    let errors = 0
+    const timed = async (list: number[], ask: () => Promise<unknown>) => {
+      const from = performance.now()
+      try {
+        await ask()
+        list.push(performance.now() - from)
+      } catch {
+        errors++
+      }
     }
+    const tookMs = await asTheyCome(seconds, [
+      { aSecond: creates, ask: () => timed(times.create, async () => (known = await createBy(pool, server.key, ten))) },
+      { aSecond: gets, ask: () => timed(times.get, () => getBy(pool, server.key, known)) },
+    ])
+    const of = (list: number[]) => `p50 ${quantile(list, 0.5).toFixed(1)}, p99 ${quantile(list, 0.99).toFixed(1)} ms`
+    const pace = (seconds * 1000) / tookMs
+    row(
+      `${creates} creates/s and ${gets} gets/s beside 64 in flight (at ${ratio(pace)} of that pace): ${when}`,
+      `create ${of(times.create)}; get ${of(times.get)}; ${errors} errors`,
+      aim,
+    )
   }
-  const tookMs = await asTheyCome(seconds, [
-    { aSecond: creates, ask: () => timed(times.create, async () => (known = await createBy(pool, server.key, ten))) },
-    { aSecond: gets, ask: () => timed(times.get, () => getBy(pool, server.key, known)) },
-  ])
   await pool.close()
-  const of = (list: number[]) => `p50 ${quantile(list, 0.5).toFixed(1)}, p99 ${quantile(list, 0.99).toFixed(1)} ms`
-  row(
-    `${creates} creates/s and ${gets} gets/s for ${Math.round(tookMs / 1000)} s beside 64 in flight`,
-    `create ${of(times.create)}; get ${of(times.get)}; ${errors} errors`,
-    'p99 < 50 ms, none',
-  )
 }
 
 /** 50 projects, half of them with three times as many batches: what each gets while all have work. */

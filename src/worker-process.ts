@@ -1,6 +1,7 @@
 /** A worker as a process of its own under a server on the same machine: begins when it is told how, ends when it is told to, or at once when the server has gone. */
 import { openEngine, runEngine } from './engine.ts'
 import { letHeapGrow } from './kit/heap.ts'
+import { workBehindOthers } from './kit/priority.ts'
 import type { ToServer, ToWorker } from './workers.ts'
 
 const seenEveryMs = 500
@@ -17,6 +18,7 @@ process.on('message', (message: ToWorker) => {
 
 async function work({ settings, owner }: Extract<ToWorker, { kind: 'begin' }>): Promise<void> {
   letHeapGrow()
+  workBehindOthers()
   try {
     const engine = await openEngine(settings, {}, { owner, tell: (channel) => tell({ kind: 'hint', channel }) })
     process.on('message', (message: ToWorker) => message.kind === 'hint' && engine.heard(message.channel))

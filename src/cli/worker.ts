@@ -1,6 +1,7 @@
 import { runWorkerAlone } from '../app.ts'
 import type { Settings } from '../config.ts'
 import { letHeapGrow } from '../kit/heap.ts'
+import { workBehindOthers } from '../kit/priority.ts'
 import { exit, Failure, type Exit } from './failure.ts'
 import { onStop, stoppingWords } from './stopping.ts'
 import type { Terminal } from './terminal.ts'
@@ -13,6 +14,7 @@ export async function worker(t: Terminal, settings: Settings): Promise<Exit> {
       exit.usage,
     )
   letHeapGrow()
+  workBehindOthers()
   const stopping = onStop(() => t.err(stoppingWords(settings.grace)))
   if (settings.backends.length === 0)
     t.err('No backend is set: this worker has nothing to send to. Give one with --backend URL.\n')
