@@ -17,6 +17,9 @@ export const isOfConnection = (error: unknown): error is Error =>
     ? /^(08|57P0|25P0[34])/.test(codeOf(error))
     : /connect|timeout|terminated|queryable/i.test(error.message) || codeOf(error) !== '')
 
+/** https://nodejs.org/api/tls.html#x509-certificate-error-codes, and ERR_TLS_CERT_ALTNAME_INVALID. */
+const isOfCertificate = (code: string): boolean => /CERT|VERIFY_LEAF/.test(code)
+
 /**
  * https://www.postgresql.org/docs/15/errcodes-appendix.html. No message of the driver is passed on: it may hold what a user wrote. `place`: host and port, for
  * the operator; the API tells its callers nothing of it.
@@ -27,8 +30,11 @@ export function translateError(error: unknown, place: string): unknown {
   if (error instanceof pg.DatabaseError) {
     if (code === '53100') return new DbFull('no room left for the database', { cause: error })
     if (code === '22021') return new BadText('a text has a character that the database cannot hold', { cause: error })
-    if (code === '28P01' || code === '28000')
-      return away(`the database refuses the user or the password (${code}): check the address of --database`)
+    if (code === '28P01') return away(`the database refuses the user or the password (${code}): check the address of --database`)
+    if (code === '28000')
+      return away(
+        `the database does not let this user in from here (${code}): its pg_hba.conf may want TLS (sslmode=verify-full in the address of --database), or another user or host`,
+      )
     if (code === '3D000') return away('there is no such database on the server: create it, or check the address of --database')
     if (code === '42501') return away('the database user lacks a right: it must own its schema')
     if (code === '25006') return away('the database is read-only: it may be a standby')
@@ -36,6 +42,10 @@ export function translateError(error: unknown, place: string): unknown {
     if (/^(08|53|57|58|25P0|40|XX)/.test(code)) return away(`the database cannot answer now (${code})`)
     return error
   }
+  if (isOfCertificate(code))
+    return away(
+      `the certificate of the database at ${place} is not trusted (${code}): name the file of its authority in the address of --database (sslrootcert=ca.pem), and the host as the certificate has it`,
+    )
   if (isOfConnection(error))
     return away(
       `the database at ${place} cannot be reached (${code || 'the connection broke'}): see whether it runs and takes connections from here, and check the address of --database`,

@@ -5,44 +5,17 @@ import { json } from 'node:stream/consumers'
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { startSimulator } from '../../src/app.ts'
-import type { SimulateOptions } from '../../src/domain/simulate-options.ts'
-import { openFolder, serve, start, type Running } from '../cli/program.ts'
+import { openFolder, serve } from '../cli/program.ts'
 import { follow, followToEnd, poll } from '../conformance/follow.ts'
-import { linesOf, model, times } from '../conformance/lines.ts'
+import { linesOf, times } from '../conformance/lines.ts'
 import { readResults } from '../conformance/results.ts'
 import { call, create, listBatches, post, tryCreate, upload, type Batch, type Door } from '../conformance/wire.ts'
 import { freePort } from '../support/free-port.ts'
 import { findPrograms, newDatabase, startPostgres } from '../support/postgres-server.ts'
+import { openFleet } from './fleet.ts'
 import { watchFor } from './processes.ts'
 
-const simulated = { models: [model], firstTokenMs: 20, tokenMs: 0 }
 const { NIGHTSHIFT_TEST_POSTGRES: shared } = process.env
-const leases = ['--lease', '3s', '--lease-renew', '1s', '--grace', '5s']
-
-/** An API, workers, a simulated backend and a folder for the bytes, all gone when the test ends. */
-async function openFleet(database: string, count: number, flags: readonly string[], backend: Partial<SimulateOptions> = {}) {
-  const folder = await openFolder()
-  const simulator = await startSimulator({ ...simulated, ...backend })
-  const all = ['--database', database, '--blobs', folder.in('blobs'), ...leases, ...flags]
-  const server = await serve(folder.in('data'), simulator.url, { flags: [...all, '--workers', '0'] })
-  const work = async (more: readonly string[] = []): Promise<Running> => {
-    const worker = start(['worker', '--data', folder.in('data'), '--backend', simulator.url, ...all, ...more])
-    await poll(
-      async () => worker.err(),
-      (said) => said.includes('The worker works'),
-      'a worker works',
-    )
-    return worker
-  }
-  const workers = await Promise.all(Array.from({ length: count }, () => work()))
-  onTestFinished(async () => {
-    await Promise.all([server, ...workers].map((one) => one[Symbol.asyncDispose]()))
-    await simulator[Symbol.asyncDispose]()
-    await folder[Symbol.asyncDispose]()
-  })
-  return { simulator, server, workers, work }
-}
 
 /** Two APIs without workers on one database, and the key that opens both. */
 async function openTwo(database: string): Promise<[Door, Door]> {

@@ -1,4 +1,5 @@
 /** `serve --workers N`: processes of their own on one machine, over the embedded database. */
+import { getPriority } from 'node:os'
 import { expect, test } from 'vitest'
 import { startSimulator } from '../../src/app.ts'
 import { follow, followToEnd, poll } from '../conformance/follow.ts'
@@ -21,6 +22,7 @@ test('workers share a batch within the ceiling of its backend; one that dies is 
   expect(simulator.stats().maxInFlight).toBeLessThanOrEqual(7)
   const before = await workersOf(server.pid)
   expect(before).toHaveLength(3)
+  expect(before.map(getPriority), 'the server goes first').toEqual(times(3).map(() => getPriority(server.pid) + 10))
   process.kill(before[1] ?? 0, 'SIGKILL')
   const batch = await followToEnd(server, id)
   expect(batch).toMatchObject({ status: 'completed', request_counts: { completed: 1000 } })

@@ -41,7 +41,7 @@ const isProgram = (path: string): Promise<boolean> =>
   )
 
 /** It refuses to run as root: then it runs as the user `postgres`. */
-async function someUser(): Promise<{ uid?: number; gid?: number }> {
+export async function someUser(): Promise<{ uid?: number; gid?: number }> {
   if (process.getuid?.() !== 0) return {}
   const [, uid, gid] = /^postgres:[^:]*:(\d+):(\d+):/m.exec(await readFile('/etc/passwd', 'utf8')) ?? []
   if (uid === undefined || gid === undefined) throw new Error('as root PostgreSQL needs a user "postgres" to run as')
