@@ -133,6 +133,7 @@ export class ClientError extends Error {
 export interface Client {
   readonly url: string
   upload(file: { name: string; stream: () => AsyncIterable<Uint8Array> }, signal?: AbortSignal): Promise<FileView>
+  deleteFile(id: string): Promise<void>
   createBatch(batch: NewBatch, signal?: AbortSignal): Promise<BatchView>
   /** Checks the file and says what would come of a batch; nothing is made. */
   dryRun(batch: NewBatch, signal?: AbortSignal): Promise<DryRunView>
@@ -267,6 +268,7 @@ export function openClient({ url, key, fetch: answering }: Reach): Client {
     url,
     upload: ({ name, stream }, signal) =>
       json(once('/files', { method: 'POST', duplex: 'half', ...multipart(name, stream()), ...(signal ? { signal } : {}) })),
+    deleteFile: async (id) => void (await once(`/files/${named(id)}`, { method: 'DELETE' })),
     createBatch: (batch, signal) => json(patient('/batches', signal, created(batch))),
     dryRun: (batch, signal) => json(once('/batches?dry_run=true', { ...posted(batch), ...(signal ? { signal } : {}) })),
     retryBatch: (id, retry, signal) => json(patient(`/batches/${named(id)}/retry`, signal, created(retry))),

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { basename } from 'node:path'
-import type { Client } from '../client.ts'
+import type { Client, NewBatch } from '../client.ts'
 import { isAddress } from '../domain/address.ts'
 import type { DryRunView } from '../domain/dry-run.ts'
 import { exit, Failure, type Exit } from './failure.ts'
@@ -33,10 +33,7 @@ export async function create(t: Terminal, client: Client, input: string, flags: 
     completion_window: flags.window ?? '24h',
     ...(Object.keys(metadata).length > 0 ? { metadata } : {}),
   }
-  if (flags.dryRun) {
-    if (!known && !t.json) t.err(`Uploaded as ${inputId}.\n`)
-    return showDryRun(t, await client.dryRun(asked))
-  }
+  if (flags.dryRun) return known ? showDryRun(t, await client.dryRun(asked)) : tryUpload(t, client, asked)
   const batch = await client.createBatch(asked)
   if (flags.watch) {
     if (!t.json) t.err(`Batch ${batch.id}\n`)
@@ -44,6 +41,19 @@ export async function create(t: Terminal, client: Client, input: string, flags: 
   }
   t.out(t.json ? `${JSON.stringify(batch, null, 2)}\n` : describeBatch(t, batch))
   return exit.done
+}
+
+/** An upload that can be made a batch of is kept for that, and told; any other is deleted. */
+async function tryUpload(t: Terminal, client: Client, asked: NewBatch): Promise<Exit> {
+  let isKept = false
+  try {
+    const run = await client.dryRun(asked)
+    isKept = run.valid && !t.json
+    if (isKept) t.err(`It is uploaded. To run it: nightshift create ${asked.input_file_id} --endpoint ${asked.endpoint}\n`)
+    return showDryRun(t, run)
+  } finally {
+    if (!isKept) await client.deleteFile(asked.input_file_id).catch(() => {}) // NOTE: it lapses like any other file
+  }
 }
 
 /** A file that would fail ends with 1, and its lines that are wrong are told. */

@@ -6,7 +6,7 @@ import type { SimulateOptions } from '../../src/domain/simulate-options.ts'
 import { followToEnd, poll } from '../conformance/follow.ts'
 import { line, linesOf, model, times } from '../conformance/lines.ts'
 import { parseResults } from '../conformance/results.ts'
-import { call, create, getBatch, getContent, upload, type Batch } from '../conformance/wire.ts'
+import { call, create, getBatch, getContent, listFiles, upload, type Batch } from '../conformance/wire.ts'
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet'
 import { expectFailure, openFolder, run, serve, start } from './program.ts'
 
@@ -75,6 +75,28 @@ test('create --watch of an object ends with 0; of one with a line that failed wi
   const bad = await night('create', 'bad.jsonl', '--watch')
   expect(bad.code).toBe(1)
   expect(bad.out).toMatch(/^ +line 2: .*invalid_json_line/m)
+})
+
+test('create --dry-run tells what would come of a file, and keeps the upload only where it can be made a batch of', async () => {
+  await writeFile(folder.in('fine.jsonl'), linesOf(times(3)).text)
+  await writeFile(folder.in('wrong.jsonl'), `${line('a', 'x')}\nnonsense\n`)
+  const uploads = async () => (await listFiles(server)).data.map(({ id }) => id)
+  const before = await uploads()
+  const wrong = await night('create', 'wrong.jsonl', '--dry-run')
+  expect([wrong.code, wrong.err]).toEqual([1, ''])
+  expect(wrong.out).toMatch(/^line 2: /m)
+  const json = await night('create', 'fine.jsonl', '--dry-run', '--json')
+  expect([json.code, json.err]).toEqual([0, ''])
+  expect(JSON.parse(json.out)).toMatchObject({ valid: true, lines: 3 })
+  const refused = await night('create', 'fine.jsonl', '--dry-run', '--endpoint', '/v1/none')
+  expectFailure(refused, 1, '/v1/none')
+  expect(await uploads()).toEqual(before)
+  const fine = await night('create', 'fine.jsonl', '--dry-run')
+  expect(fine.code, fine.err).toBe(0)
+  expect(fine.out).toContain(`3 lines for ${model}`)
+  const [, command = ''] = /To run it: nightshift (.*)\n/.exec(fine.err) ?? []
+  const batch = await night(...command.split(' '), '--watch')
+  expect(batch.out).toContain('3 completed, 0 failed, of 3')
 })
 
 test('get and list tell batches in words and as JSON', async () => {
