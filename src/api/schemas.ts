@@ -41,29 +41,32 @@ export type CreateBatchBody = Static<typeof createBatchBody> & { metadata?: Reco
 
 export const retryBody = Type.Union([
   Type.Null(),
-  Type.Object({
-    codes: Type.Optional(
-      Type.Union([
-        Type.Null(),
-        Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
-          minItems: 1,
-          maxItems: 100,
-          description: 'Lines without an answer that have one of these codes, such as batch_expired',
-        }),
-      ]),
-    ),
-    statuses: Type.Optional(
-      Type.Union([
-        Type.Null(),
-        Type.Array(Type.Integer({ minimum: 100, maximum: 999 }), {
-          minItems: 1,
-          maxItems: 100,
-          description: 'Lines whose answer had one of these statuses, such as 500',
-        }),
-      ]),
-    ),
-    idempotency_key: Type.Optional(Type.Union([Type.Null(), Type.String({ minLength: 1, maxLength: 255 })])),
-  }),
+  Type.Object(
+    {
+      codes: Type.Optional(
+        Type.Union([
+          Type.Null(),
+          Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+            minItems: 1,
+            maxItems: 100,
+            description: 'Lines without an answer that have one of these codes, such as batch_expired',
+          }),
+        ]),
+      ),
+      statuses: Type.Optional(
+        Type.Union([
+          Type.Null(),
+          Type.Array(Type.Integer({ minimum: 100, maximum: 999 }), {
+            minItems: 1,
+            maxItems: 100,
+            description: 'Lines whose answer had one of these statuses, such as 500',
+          }),
+        ]),
+      ),
+      idempotency_key: Type.Optional(Type.Union([Type.Null(), Type.String({ minLength: 1, maxLength: 255 })])),
+    },
+    { additionalProperties: false },
+  ),
 ])
 export type RetryBody = Static<typeof retryBody>
 

@@ -141,9 +141,9 @@ ofServer(
   add('results <id>', 'fetch the results of a batch')
     .option('--to <folder>', 'where to write them; - is standard output', '.')
     .option('--merged', 'one file in the order of the input, each line with its request')
-    .addOption(new Option('--format <format>', 'of that file').choices(formats).default(formats[0]))
-    .option('--follow', 'its lines to standard output as they end, while it runs')
-    .option('--after <position>', 'go on with following behind this position'),
+    .addOption(new Option('--format <format>', 'of that file').choices(formats).default(formats[0]).implies({ merged: true }))
+    .addOption(new Option('--follow', 'its lines to standard output as they end, while it runs').conflicts('merged'))
+    .addOption(new Option('--after <position>', 'go on with following behind this position').conflicts('merged')),
 ).action(
   act((t, f, [id = '']) =>
     f.follow === true || typeof f.after === 'string'

@@ -1,4 +1,4 @@
-import { mkdtemp, open, rename, rm } from 'node:fs/promises'
+import { mkdtemp, open, rename } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { BatchView, Client } from '../client.ts'
@@ -11,6 +11,7 @@ import { Failure } from './failure.ts'
 import { changed, inputLines } from './input-lines.ts'
 import { openTable, type Format, type Write } from './merge-formats.ts'
 import { makeResultIndex, openLines, type ResultIndex } from './result-index.ts'
+import { temporary } from './temporary.ts'
 
 /** The two files as they were fetched, and where in them each line's result stands. */
 interface Fetched {
@@ -32,16 +33,13 @@ export async function mergeResults(client: Client, batch: BatchView, path: strin
     const why = error instanceof Error ? error.message : String(error)
     throw new Failure(`The folder ${folder} cannot be written: ${why}. Name another with --to.`, 1, { cause: error })
   })
-  try {
-    const fetched = await fetchResults(client, batch, aside)
-    if (toOut) return await writeMerged(client, batch, fetched, format, out)
-    const whole = join(aside, 'merged')
-    await using file = await open(whole, 'w')
-    await writeMerged(client, batch, fetched, format, (bytes) => file.appendFile(bytes))
-    await rename(whole, path)
-  } finally {
-    await rm(aside, { recursive: true, force: true })
-  }
+  using _ = temporary(aside)
+  const fetched = await fetchResults(client, batch, aside)
+  if (toOut) return await writeMerged(client, batch, fetched, format, out)
+  const whole = join(aside, 'merged')
+  await using file = await open(whole, 'w')
+  await writeMerged(client, batch, fetched, format, (bytes) => file.appendFile(bytes))
+  await rename(whole, path)
 }
 
 async function fetchResults(client: Client, batch: BatchView, folder: string): Promise<Fetched> {

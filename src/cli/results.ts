@@ -1,11 +1,12 @@
 import { once } from 'node:events'
-import { open, rename, rm } from 'node:fs/promises'
+import { open, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { BatchView, Client } from '../client.ts'
 import { download } from './download.ts'
 import { exit, Failure, type Exit } from './failure.ts'
 import { mergeResults } from './merge.ts'
 import type { Format } from './merge-formats.ts'
+import { temporary } from './temporary.ts'
 import { isOver, type Terminal } from './terminal.ts'
 import { exitOf } from './watch.ts'
 
@@ -55,14 +56,12 @@ async function fetchFile(client: Client, id: string, path: string): Promise<stri
       cause: error,
     })
   })
+  using _ = temporary(aside)
   try {
     for await (const chunk of download(client, id)) await file.appendFile(chunk)
+  } finally {
     await file.close()
-    await rename(aside, path)
-    return path
-  } catch (error) {
-    await file.close().catch(() => {})
-    await rm(aside, { force: true })
-    throw error
   }
+  await rename(aside, path)
+  return path
 }

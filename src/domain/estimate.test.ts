@@ -1,12 +1,20 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { learnedFactor, stillEnqueued, tokensOfLine } from './estimate.ts'
+import { learnedFactor, stillEnqueued, tokensOfLine, tokensServed } from './estimate.ts'
+import type { Ending } from './outcome.ts'
+import { noUsage, type Usage } from './usage.ts'
 
 test('a line is as many tokens as its bytes make, and what its answer may have', () => {
   expect(tokensOfLine(401, true, 50)).toEqual({ input: 101, output: 50 })
   expect(tokensOfLine(400, true, null)).toEqual({ input: 100, output: 256 })
   expect(tokensOfLine(400, false, 50)).toEqual({ input: 100, output: 0 })
   expect(tokensOfLine(400, true, 1e18)).toEqual({ input: 100, output: 1_000_000 })
+})
+
+test('a line has taken no more of its backend than one can be taken for, whatever its answer says', () => {
+  const took = (usage: Partial<Usage>) => tokensServed({ kind: 'answered', usage: { ...noUsage, ...usage } } as Ending)
+  expect([took({ totalTokens: 7 }), took({ durationMs: 2000 }), took({})]).toEqual([7, 100, null])
+  expect(took({ totalTokens: 1e8 })).toBe(1_000_000)
 })
 
 test('the factor goes to what was used over what was estimated, and stays in its bounds', () => {

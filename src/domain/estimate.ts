@@ -37,11 +37,11 @@ export const stillEnqueued = (enqueued: number, lines: number, ended: number): n
 /** A second of audio counts for so many: the frames a second of Whisper's encoder (Radford et al., 2022, section 2.2). */
 const tokensOfSecond = 50
 
-/** What a line took of its backend, in tokens; null: its answer does not say. */
+/** What a line took of its backend, in tokens, at most what one can be taken for; null: its answer does not say. */
 export function tokensServed(ending: Ending): number | null {
   if (ending.kind === 'unanswered') return null
   const { totalTokens, durationMs } = ending.usage
-  return totalTokens || Math.ceil((durationMs * tokensOfSecond) / 1000) || null
+  return Math.min(outputAtMost, totalTokens || Math.ceil((durationMs * tokensOfSecond) / 1000)) || null
 }
 
 /** Of a batch whose lines nothing has told of yet, so many count as if they had taken what they were taken for. */

@@ -41,6 +41,13 @@ test('lists and objects are taken apart as the clients of OpenAI do it; what is 
     ['chunking_strategy[type]', 'server_vad'],
     ['chunking_strategy[threshold]', '0.5'],
   ])
+  expect(of('{"big":[12345678901234567890, 1.0,"a\\"[,",true],"o":{"n":1e400}}').fields).toEqual([
+    ['big[]', '12345678901234567890'],
+    ['big[]', '1.0'],
+    ['big[]', 'a"[,'],
+    ['big[]', 'true'],
+    ['o[n]', '1e400'],
+  ])
   expect(of('{"x":[ {"a":1} ]}').fields).toEqual([['x', '[ {"a":1} ]']])
   expect(of('{"x":[]}').fields).toEqual([])
 })

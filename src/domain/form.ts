@@ -65,11 +65,14 @@ function fieldsOf(name: string, value: Buffer): FormField[] {
 
 /** null: there is something nested in it. */
 function takenApart(name: string, value: Buffer): FormField[] | null {
-  const parsed = JSON.parse(value.toString()) as object
+  if (Object.values(JSON.parse(value.toString()) as object).some((item) => typeof item === 'object' && item !== null)) return null
   const list = name.endsWith('[]') ? name : `${name}[]`
-  const pairs = Array.isArray(parsed)
-    ? (parsed as unknown[]).map((item) => [list, item] as const)
-    : Object.entries(parsed).map(([key, item]) => [`${name}[${key}]`, item as unknown] as const)
-  const given = pairs.filter(([, item]) => item !== null)
-  return given.some(([, item]) => typeof item === 'object') ? null : given.map(([at, item]) => [at, String(item)])
+  const pairs: (readonly [string, Buffer])[] =
+    value[0] === 0x5b
+      ? itemsOf(value.toString()).map((item) => [list, Buffer.from(item)])
+      : [...membersOf(value)].map(([key, item]) => [`${name}[${key}]`, item])
+  return pairs.filter(([, item]) => !isNull(item)).map(([at, item]) => [at, textOf(item) ?? item.toString()])
 }
+
+/** Of a list with nothing nested in it: each as it was written. */
+const itemsOf = (list: string): string[] => list.match(/"(?:[^"\\]|\\.)*"|[^\s,[\]]+/g) ?? []

@@ -20,6 +20,16 @@ test.each([
   ['a chat', '{"choices":[{"message":{"role":"assistant","content":"hi"}}]}', 'hi'],
   ['a completion', '{"choices":[{"text":"hi"}]}', 'hi'],
   ['a response', '{"output":[{"type":"reasoning"},{"content":[{"type":"output_text","text":"h"},{"text":"i"}]}]}', 'hi'],
+  [
+    'a chat in parts',
+    '{"choices":[{"message":{"content":[{"type":"thinking","thinking":"x","text":"no"},{"type":"text","text":"hi"}]}}]}',
+    'hi',
+  ],
+  [
+    'a response that tells its reasoning',
+    '{"output":[{"type":"reasoning","content":[{"type":"reasoning_text","text":"hm"}]},{"type":"message","content":[{"type":"output_text","text":"hi"}]}]}',
+    'hi',
+  ],
   ['a transcription', '{"text":"hi"}', 'hi'],
   ['an embedding', '{"data":[{"embedding":[1,2]}]}', ''],
 ])('as CSV, the answer of %s is a column, and the body as it was is one', (_, body, answer) => {
@@ -28,6 +38,9 @@ test.each([
 })
 
 test('as CSV, a line that failed has its code and message; one that has no answer has no status', () => {
+  expect(row(answered('{"object":"error","message":"too long","code":400}', 400))).toMatch(/^a,400,,400,too long,/)
+  expect(row(answered('{"detail":"Not Found"}', 404))).toMatch(/^a,404,,,Not Found,/)
+  expect(row(answered('{"error":"busy","error_type":"overloaded"}', 424))).toMatch(/^a,424,,,busy,/)
   const refused = row(answered('{"error":{"message":"too long, \\"much\\"","code":"length"}}', 400))
   expect(refused).toMatch(/^a,400,,length,"too long, ""much""","/)
   expect(row(unansweredTail('batch_expired', 'over'))).toBe('a,,,batch_expired,over,"{""model"":""m"",""n"":1.0}",\r\n')

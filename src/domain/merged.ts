@@ -39,7 +39,7 @@ export const mergedColumns = [
 
 export function mergedRow({ customId, request, result, customIdEnd }: Merged): MergedRow {
   const { response, error } = JSON.parse(result.toString()) as Result
-  const failure = error ?? failureIn(response?.body)
+  const failure = error ?? (response ? failureIn(response.body, response.status_code) : null)
   return {
     custom_id: JSON.parse(customId.toString()) as string,
     status: response ? response.status_code : null,
@@ -74,19 +74,28 @@ function bodyOf(result: Buffer, customIdEnd: number): string {
 
 function answerIn(body: unknown): string {
   const [choice] = listIn(body, 'choices')
-  const text =
-    choice === undefined ? textIn(body, 'text') : (textIn(memberIn(choice, 'message'), 'content') ?? textIn(choice, 'text'))
+  const message = memberIn(choice, 'message')
+  const text = choice === undefined ? textIn(body, 'text') : (textIn(message, 'content') ?? textIn(choice, 'text'))
   if (text !== undefined) return text
-  return listIn(body, 'output')
+  const said = listIn(body, 'output').filter((item) => (textIn(item, 'type') ?? 'message') === 'message')
+  return [message, ...said]
     .flatMap((item) => listIn(item, 'content'))
+    .filter((part) => !/reason|think/.test(textIn(part, 'type') ?? ''))
     .map((part) => textIn(part, 'text') ?? '')
     .join('')
 }
 
-function failureIn(body: unknown): { code: string; message: string } | null {
-  const error = memberIn(body, 'error')
-  if (error === undefined || error === null) return null
-  return { code: textIn(error, 'code') ?? '', message: textIn(error, 'message') ?? (typeof error === 'string' ? error : '') }
+/** OpenAI's form; where the status tells that it failed, also a text alone, vLLM's older form (`message` and `code`) and FastAPI's (`detail`). */
+function failureIn(body: unknown, status: number): { code: string; message: string } | null {
+  const error = memberIn(body, 'error') ?? null
+  if (error === null && status < 400) return null
+  const told = typeof error === 'object' && error !== null ? error : body
+  const message = [textIn(told, 'message'), error, memberIn(told, 'detail')].find((one) => typeof one === 'string')
+  const code = memberIn(told, 'code')
+  return {
+    code: typeof code === 'string' || typeof code === 'number' ? String(code) : '',
+    message: typeof message === 'string' ? message : '',
+  }
 }
 
 const memberIn = (of: unknown, name: string): unknown =>

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { addUsage, noUsage, readUsage } from './usage.ts'
+import { addUsage, noUsage, readAudioUsage, readUsage } from './usage.ts'
 
 const some = fc.record({
   inputTokens: fc.nat(),
@@ -45,6 +45,19 @@ test('chat, responses and embeddings say their usage each in its own words', () 
   expect(readUsage({ usage: { prompt_tokens: 7, total_tokens: 7 } })).toEqual({ ...noUsage, inputTokens: 7, totalTokens: 7 })
 })
 
+test('an answer that says more than one can have is not believed', () => {
+  expect(readUsage({ usage: { prompt_tokens: Number.MAX_SAFE_INTEGER, completion_tokens: 3 } })).toMatchObject({
+    inputTokens: 0,
+    totalTokens: 3,
+  })
+  expect(readUsage({ usage: { prompt_tokens: 1e8 } }).totalTokens).toBe(1e8)
+  expect(readAudioUsage({ usage: { type: 'duration', seconds: 1e8 } }, 2)).toMatchObject({
+    usage: { durationMs: 2000 },
+    timedBy: 'file',
+  })
+  expect(readAudioUsage({ text: 'x' }, 1e300).usage.durationMs).toBe(0)
+})
+
 test('whatever an answer says, usage is never negative, fractional or missing', () => {
   fc.assert(
     fc.property(fc.anything(), fc.anything(), (usage, detail) => {
@@ -52,6 +65,10 @@ test('whatever an answer says, usage is never negative, fractional or missing', 
         usage: { prompt_tokens: usage, completion_tokens: detail, total_tokens: usage, prompt_tokens_details: detail },
       })
       expect(Object.values(read).every((n) => Number.isSafeInteger(n) && n >= 0)).toBe(true)
+      expect(
+        Object.values(read).every((n) => Number.isSafeInteger(n * 1e7)),
+        'ten million of them',
+      ).toBe(true)
       expect(Object.values(readUsage(usage)).every((n) => Number.isSafeInteger(n) && n >= 0)).toBe(true)
     }),
   )

@@ -40,7 +40,11 @@ export const addSums = (a: Sums, b: Sums): Sums => ({
   failed: a.failed + b.failed,
 })
 
-const count = (value: unknown): number => (typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0)
+/** An answer that says more is not believed: ten million of these still add up to a number that is exact. */
+const [mostTokens, mostSeconds] = [1e8, 5e5]
+
+const count = (value: unknown): number =>
+  typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= mostTokens ? value : 0
 const record = (value: unknown): Record<string, unknown> =>
   typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 
@@ -49,7 +53,7 @@ export type TimedBy = 'answer' | 'file' | 'nobody'
 
 const seconds = (value: unknown): number => {
   const given = typeof value === 'string' ? Number(value) : value
-  return typeof given === 'number' && Number.isFinite(given) && given > 0 && given < 1e9 ? given : 0
+  return typeof given === 'number' && Number.isFinite(given) && given > 0 && given <= mostSeconds ? given : 0
 }
 
 /**
@@ -63,13 +67,14 @@ export function readAudioUsage(
   const tokens = readUsage(answer)
   const told = seconds(record(record(answer).usage).seconds) || seconds(record(answer).duration)
   const timedBy = told > 0 ? 'answer' : fileSeconds !== null ? 'file' : 'nobody'
-  const durationMs = tokens.totalTokens > 0 ? 0 : Math.round((told || (fileSeconds ?? 0)) * 1000)
+  const durationMs = tokens.totalTokens > 0 ? 0 : Math.round((told || seconds(fileSeconds)) * 1000)
   return { usage: { ...tokens, durationMs }, timedBy }
 }
 
 /**
  * Reads the `usage` of an answer: chat and completions (`prompt_tokens`, `completion_tokens`), responses (`input_tokens`, `output_tokens`), embeddings
- * (`prompt_tokens` alone). What is missing, negative or not a whole number counts as 0; a missing total is input plus output.
+ * (`prompt_tokens` alone). What is missing, negative, more than an answer can have or not a whole number counts as 0; a missing
+ * total is input plus output.
  */
 export function readUsage(answer: unknown): Usage {
   const usage = record(record(answer).usage)

@@ -5,9 +5,10 @@ import { costOf, costWire, type Cost, type PriceList } from './price.ts'
 import { secondsOrNull } from './seconds.ts'
 import type { Usage } from './usage.ts'
 
-/** The five token fields always; what is billed by duration says so (D18). */
+/** The five token fields always; what is billed by duration says so (D18), and has its seconds also where some of its answers told tokens instead. */
 export const usageWire = (u: Usage, endpoint: string) => ({
-  ...(isAudio(endpoint) && u.totalTokens === 0 ? { type: 'duration', seconds: u.durationMs / 1000 } : { type: 'tokens' }),
+  type: isAudio(endpoint) && u.totalTokens === 0 ? 'duration' : 'tokens',
+  ...(isAudio(endpoint) && (u.totalTokens === 0 || u.durationMs > 0) ? { seconds: u.durationMs / 1000 } : {}),
   input_tokens: u.inputTokens,
   input_tokens_details: { cached_tokens: u.cachedTokens },
   output_tokens: u.outputTokens,

@@ -24,13 +24,13 @@ export function openData(address: string, maxBytes: number): Content {
 }
 
 function base64(text: string, maxBytes: number) {
-  const written = text.includes('%') ? unescaped(Buffer.from(text)).toString('latin1') : text
-  const digits = /[\s=]/.test(written) ? written.replaceAll(/\s/g, '').replace(/={1,2}$/, '') : written
+  const digits = digitsOf(unescaped(Buffer.from(text)))
   const size = Math.floor((digits.length * 3) / 4)
   if (size > maxBytes) throw tooLarge('The data: address', maxBytes)
-  if (digits.length % 4 === 1 || /[^A-Za-z0-9+/]/.test(digits)) throw invalidData('its content is not base64')
+  if (digits.length % 4 === 1 || !areDigits(digits)) throw invalidData('its content is not base64')
   async function* bytes(): AsyncGenerator<Uint8Array> {
-    for (let at = 0; at < digits.length; at += sliceLength) yield Buffer.from(digits.slice(at, at + sliceLength), 'base64')
+    for (let at = 0; at < digits.length; at += sliceLength)
+      yield Buffer.from(digits.toString('latin1', at, at + sliceLength), 'base64')
   }
   return { bytes: bytes(), size }
 }
@@ -44,19 +44,37 @@ function percent(address: string, from: number, maxBytes: number) {
   return { bytes: bytes(), size: all.length }
 }
 
+const isDigit = new Uint8Array(256)
+for (const byte of Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/')) isDigit[byte] = 1
+
+function areDigits(bytes: Buffer): boolean {
+  for (const byte of bytes) if (isDigit[byte] === 0) return false
+  return true
+}
+
+/** In place: without white space, and without the padding at the end. */
+function digitsOf(written: Buffer): Buffer {
+  let to = 0
+  for (const byte of written) if (byte !== 0x20 && (byte < 0x09 || byte > 0x0d)) written[to++] = byte
+  for (let padding = 0; padding < 2 && written[to - 1] === 0x3d; padding++) to--
+  return written.subarray(0, to)
+}
+
 /** Percent-decoding in place; what is no escape stays. */
 function unescaped(bytes: Buffer): Buffer {
   let to = 0
   for (let from = 0; from < bytes.length; from++) {
     const byte = bytes[from] ?? 0
-    const value = byte === 0x25 ? hexAt(bytes, from + 1) : null
-    bytes[to++] = value ?? byte
-    if (value !== null) from += 2
+    const value = byte === 0x25 ? (hexDigit(bytes[from + 1]) << 4) | hexDigit(bytes[from + 2]) : -1
+    bytes[to++] = value < 0 ? byte : value
+    if (value >= 0) from += 2
   }
   return bytes.subarray(0, to)
 }
 
-function hexAt(bytes: Buffer, at: number): number | null {
-  const digits = bytes.toString('latin1', at, at + 2)
-  return /^[0-9a-f]{2}$/i.test(digits) ? Number.parseInt(digits, 16) : null
+/** Negative: it is none. */
+function hexDigit(byte = 0): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30
+  const letter = byte | 0x20
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
 }
