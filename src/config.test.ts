@@ -94,6 +94,7 @@ test.each([
   [{ flags: { database: 'mysql://u:secret@h/d' } }, {}, /--database: not the address of a database/],
   [{ flags: {}, backend: ['ftp://x'] }, {}, /is not the address of a backend/],
   [{ flags: { windows: '24h,30m' } }, {}, /--windows/],
+  [{ flags: { look: '1s' } }, {}, /--look/],
 ] as const)('what cannot be is refused with where and what to do: %j', (given, env, message) => {
   expect(() => loadSettings(given, env)).toThrow(message)
   expect(() => loadSettings(given, env)).toThrow(expect.not.stringContaining('secret') as never)

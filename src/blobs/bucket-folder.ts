@@ -113,7 +113,12 @@ export function openFolderBucket(folder: string, bucket: string): Bucket {
       inDirectory(key, async (pathOf) => {
         const path = pathOf(`${stagePrefix}${owner}-probe-${randomUUID()}`)
         await writeNew(path, 0o600, new Uint8Array(1))
-        await unlink(path)
+        try {
+          await link(path, `${path}-link`) // NOTE: as publishing does, and not every disk can
+          await unlink(`${path}-link`)
+        } finally {
+          await unlink(path)
+        }
       }),
     stage: (key, owner, source, signal, staging) =>
       inDirectory(key, async (pathOf): Promise<Staged> => {

@@ -8,6 +8,7 @@ import type { Terminal } from './terminal.ts'
 /** Tries what a grant says: writes an object beside nothing, publishes, reads and deletes it. */
 export const checkBucket = (t: Terminal, s: Settings, bucket: string): Promise<Exit> =>
   inStore(s, async (db) => {
+    if (bucket.includes('*')) throw new Failure(`'${bucket}' is a pattern: name one of the buckets that it means.`, exit.usage)
     const found = await checkGrants(db, bucket)
     if (found.length === 0) throw new Failure(`No grant answers to '${bucket}'. Those that there are: nightshift buckets list`)
     const steps = found.flatMap(({ grant, checked }) => checked.map((step) => ({ project: grant.projectId, ...step })))

@@ -93,7 +93,7 @@ export const options = {
   database: text('database', '', 'Database, as postgres://user@host/database; none: a SQLite file in the data folder'),
   blobs: text('blobs', '', 'Place for files and scratch: a folder, or s3://bucket/prefix; none: in the data folder'),
   workers: whole('workers', 1, 'Workers; 1 works in this process, more are processes of their own, 0 is an API alone', 0),
-  windows: list('windows', ['24h'], 'Completion windows that may be asked for, 1h to 14d', (w) => {
+  windows: list('windows', ['24h'], 'Completion windows that may be asked for, 1h to 14d; 24h always may', (w) => {
     const ms = windowMs(w)
     return ms !== null && ms <= 14 * day
   }),
@@ -158,7 +158,7 @@ export const options = {
     16 * MiB,
   ),
   heldBytes: bytes('heldBytes', 64 * MiB, 'Memory for the shards that a worker holds'),
-  look: time('look', 250, 'How often a worker looks at its batches', 10),
+  look: time('look', 250, 'How often a worker looks at its batches', 10, 500),
   grace: time('grace', 30 * s, 'Time that open calls have to end when the server stops', 0),
   suffixOutput: text('outputs.suffixOutput', '-output.jsonl', 'Ending of the name of an output object'),
   suffixError: text('outputs.suffixError', '-error.jsonl', 'Ending of the name of an error object'),

@@ -119,6 +119,9 @@ there are several machines. How that is reached stands in the file, else in the 
 blobs: { bucket: night, prefix: prod, endpoint: https://s3.fr-par.scw.cloud, region: fr-par, accessKeyId: \${S3_KEY}, secretAccessKey: \${S3_SECRET} }
 \`\`\`
 
+The access key needs GetObject, PutObject, DeleteObject, AbortMultipartUpload, ListBucket, ListBucketMultipartUploads and ListMultipartUploadParts: with the last two the parts of uploads that a dead process
+has left are found.
+
 Secrets of S3 come only from variables (\`\${NAME}\`) or files (\`{ file: path }\`), and only the name of the variable or file is kept; the key of a backend should.
 `
 }

@@ -95,11 +95,7 @@ async function findObject(
         'input_file_id',
       )
     if (batch.retried && batch.retried.inputTag !== null && batch.retried.inputTag !== seen.tag)
-      return refused(
-        'input_modified',
-        `The object ${batch.input} was changed since the batch ran that is to be retried.`,
-        'input_file_id',
-      )
+      return refused('input_modified', `The object ${batch.input} was changed since the batch ran that is to be retried.`, null)
     const results = [outputKeys(key, suffixes), outputKeysWithId(key, batch.id, suffixes)].flatMap((keys) => [
       keys.output,
       keys.error,

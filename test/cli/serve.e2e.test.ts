@@ -60,6 +60,11 @@ test.concurrent('asked to end it waits for open calls; asked again it ends at on
     'a call hangs',
   )
   server.signal('SIGTERM')
+  await poll(
+    async () => (await fetch(`${server.baseUrl}/readyz`)).text(),
+    (text) => text.includes('it is stopping'),
+    'no load balancer sends it anything new',
+  )
   let ended: number | null | undefined
   void server.ended.then(({ code }) => (ended = code))
   await poll(

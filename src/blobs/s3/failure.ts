@@ -51,6 +51,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
   SignatureDoesNotMatch: 'secret',
   InvalidAccessKeyId: 'secret',
   InvalidToken: 'secret',
+  InvalidTokenId: 'secret',
   ExpiredToken: 'secret',
   XAdminUserNotFound: 'secret',
   RequestTimeTooSkewed: 'clock',
@@ -81,11 +82,11 @@ export function whyRefused(failure: S3Failure, to: string, bucket: string, endpo
     case 'region':
       return `${begin}: it lies in another region${failure.region ? `, ${failure.region},` : ''} or at another address than its settings say (${saying}). Correct endpoint and region there; nothing is followed to another address.`
     case 'secret':
-      return `${begin}: the credentials of its settings are not accepted (${saying}). Correct accessKeyId and secretAccessKey there.`
+      return `${begin}: the credentials of its settings are not accepted (${saying}). Correct accessKeyId, secretAccessKey and, if they have one, sessionToken there.`
     case 'clock':
       return `${begin}: the clocks of the two differ too much (${saying}). Set the clock of the server.`
     case 'refused':
-      return `${begin}: the right to do that is missing (${saying}). Give it to the access key of its settings; it needs GetObject, PutObject, DeleteObject, AbortMultipartUpload and ListBucket.`
+      return `${begin}: the right to do that is missing (${saying}). Give it to the access key of its settings; it needs GetObject, PutObject, DeleteObject, AbortMultipartUpload and ListBucket, and for the server's own blobs ListBucketMultipartUploads and ListMultipartUploadParts.`
     case 'not known':
       return `${begin}: S3 at ${endpoint} does not know how (${saying}).`
     case 'no object':

@@ -67,6 +67,7 @@ export function makePlanMaker(parts: WorkerParts): (planned: Planned, signal: Ab
             wrongInput(
               'input_modified',
               `The object ${batch.input} was changed while it was read. Create the batch again when it is complete.`,
+              null,
             ),
           ],
         }
@@ -80,7 +81,8 @@ export function makePlanMaker(parts: WorkerParts): (planned: Planned, signal: Ab
           kind: 'refused',
           errors: [wrongInput('invalid_request', `The object ${batch.input} was deleted while it was read.`)],
         }
-      if (error instanceof BucketDenied) return { kind: 'refused', errors: [wrongInput('input_no_permissions', error.message)] }
+      if (error instanceof BucketDenied)
+        return { kind: 'refused', errors: [wrongInput('input_no_permissions', error.message, null)] }
       throw error
     }
   }
@@ -98,4 +100,9 @@ export function makePlanMaker(parts: WorkerParts): (planned: Planned, signal: Ab
   return makePlan
 }
 
-const wrongInput = (code: string, message: string): PlanError => ({ code, message, param: 'input_file_id', line: null })
+const wrongInput = (code: string, message: string, param: string | null = 'input_file_id'): PlanError => ({
+  code,
+  message,
+  param,
+  line: null,
+})

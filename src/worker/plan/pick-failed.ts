@@ -35,7 +35,12 @@ export async function pickFailed(
   return picks
 }
 
-const wrong = (code: string, message: string): PlanError => ({ code, message, param: 'input_file_id', line: null })
+const wrong = (code: string, message: string, param: string | null = 'input_file_id'): PlanError => ({
+  code,
+  message,
+  param,
+  line: null,
+})
 const otherErrors = wrong(
   'error_file_modified',
   'The error file of the batch that is to be retried has other lines than were written to it.',
@@ -44,4 +49,5 @@ const nothingChosen = wrong('nothing_to_retry', 'No line of the error file has o
 export const otherLines = wrong(
   'input_modified',
   'The input has other lines than when the batch ran that is to be retried. Create a batch from the lines that you want to run.',
+  null,
 )
