@@ -11,7 +11,7 @@ import type { S3Place } from '../domain/grant.ts'
 import { openS3Bucket } from './bucket-s3.ts'
 import { BucketDenied, ObjectChanged, type Bucket } from './bucket.ts'
 
-const patience = { connectMs: 2000, stallMs: 300, attempts: 3 }
+const patience = { connectMs: 2000, stallMs: 300, attempts: 3, briefMs: 10_000 }
 const big = randomBytes(6_000_000)
 const bytesOf = async (source: AsyncIterable<Buffer>): Promise<Buffer> => {
   const chunks: Buffer[] = []
@@ -101,6 +101,19 @@ describe.each(serverNames)('%s', (name) => {
       proxy.faults = ({ method }) => (method === 'PUT' ? { kind: 'stall', after: 0 } : null)
       await expect(bucket.stage('stands', 'o', [big])).rejects.toThrow(/part 1/)
       expect(proxy.seen.some((one) => one.startsWith('DELETE'))).toBe(true)
+    })
+
+    test('a server that hangs keeps who only looks, lists or deletes for a while, with all tries together', async () => {
+      const hanging = openS3Bucket(placeOf(proxy), 'b-one', { connectMs: 2000, stallMs: 60_000, attempts: 5, briefMs: 300 })
+      const [seen, staged] = [(await open().head('big'))!, await open().stage('hangs', 'o', [big])]
+      proxy.faults = () => ({ kind: 'stall', after: 0 })
+      for (const call of [
+        () => hanging.head('big'),
+        () => hanging.discardStaged('big', 'o'),
+        () => hanging.delete('big', seen),
+        () => hanging.discard('hangs', staged.handle),
+      ])
+        await expect(call()).rejects.toThrow(/TimeoutError|does not answer/)
     })
 
     test('an answer to the completion that is lost: it is published, and that is found', async () => {

@@ -3,25 +3,30 @@ import type { LookupFunction } from 'node:net'
 import type { S3 } from '@aws-sdk/client-s3'
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { S3Access } from '../../domain/grant.ts'
-import { orAborted } from '../../kit/abort.ts'
+import { abortUnder, orAborted } from '../../kit/abort.ts'
 import { setVariable } from '../../kit/environment.ts'
 import { readCredentials, SecretMissing } from './credentials.ts'
 import { S3Failure } from './failure.ts'
 
-/** How long a call may take to connect, and stand still, and how often it is tried. */
+/** How long a call may take to connect, and stand still, and how often it is tried; and how long one that carries no bytes may take with all its tries. */
 export interface Patience {
   readonly connectMs: number
   readonly stallMs: number
   readonly attempts: number
+  readonly briefMs: number
 }
-export const usualPatience: Patience = { connectMs: 10_000, stallMs: 60_000, attempts: 5 }
+export const usualPatience: Patience = { connectMs: 10_000, stallMs: 60_000, attempts: 5, briefMs: 30_000 }
 
 /** One S3 server under one set of credentials. */
 export interface S3Server {
   readonly endpoint: string
   /** Asks the server something, `what` in words. @throws {S3Failure}; the signal's reason when it aborts */
-  ask<T>(what: string, call: (client: S3, options: { abortSignal?: AbortSignal }) => Promise<T>, signal?: AbortSignal): Promise<T>
+  ask<T>(what: string, call: Call<T>, signal?: AbortSignal): Promise<T>
+  /** The same for a call that carries no bytes: a server that hangs keeps those who only look, list or delete for half a minute, not for five. */
+  askBriefly<T>(what: string, call: Call<T>, signal?: AbortSignal): Promise<T>
 }
+
+type Call<T> = (client: S3, options: { abortSignal?: AbortSignal }) => Promise<T>
 
 type Handle = NodeHttpHandler['handle']
 
@@ -31,17 +36,29 @@ const idleSocketMs = 10_000
 /** Nothing but the endpoint is ever contacted, and nothing but what is given here is looked at: no file, no variable and no address of the machine. */
 export function openS3(access: S3Access, patience: Patience = usualPatience): S3Server {
   let opened: Promise<S3> | undefined
+  const ask: S3Server['ask'] = async (what, call, signal) => {
+    signal?.throwIfAborted()
+    const client = await (opened ??= openClient(access, patience)) // NOTE: late: the client takes 0.2 s to load, which those without S3 need not wait for
+    try {
+      // NOTE: the client does not look at the signal while it pauses between two tries
+      return await orAborted(call(client, signal ? { abortSignal: signal } : {}), signal)
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw failureOf(error, what)
+    }
+  }
   return {
     endpoint: access.endpoint,
-    async ask(what, call, signal) {
-      signal?.throwIfAborted()
-      const client = await (opened ??= openClient(access, patience)) // NOTE: late: the client takes 0.2 s to load, which those without S3 need not wait for
+    ask,
+    async askBriefly(what, call, signal) {
+      const limit = abortUnder(signal)
+      const tooLong = () => limit.abort(new S3Failure('TimeoutError', null, `S3 could not ${what}: it does not answer`))
+      const timer = setTimeout(tooLong, patience.briefMs)
       try {
-        // NOTE: the client does not look at the signal while it pauses between two tries
-        return await orAborted(call(client, signal ? { abortSignal: signal } : {}), signal)
-      } catch (error) {
-        signal?.throwIfAborted()
-        throw failureOf(error, what)
+        return await ask(what, call, limit.signal)
+      } finally {
+        clearTimeout(timer)
+        limit.leave()
       }
     },
   }

@@ -22,7 +22,7 @@ export const untagged = (etag: string | undefined): string => (etag ?? '').repla
 export async function lookAt(s3: S3Server, { bucket, key }: ObjectAt, tries = 3): Promise<Looked | null> {
   const asked = { Bucket: bucket, Key: key }
   try {
-    const seen = await s3.ask(`look at '${key}' in '${bucket}'`, (client, o) => client.headObject(asked, o))
+    const seen = await s3.askBriefly(`look at '${key}' in '${bucket}'`, (client, o) => client.headObject(asked, o))
     return { bytes: seen.ContentLength ?? 0, tag: untagged(seen.ETag), metadata: seen.Metadata ?? {} }
   } catch (error) {
     if (!(error instanceof S3Failure) || meaningOf(error) === 'trouble') throw error
@@ -35,7 +35,7 @@ export async function lookAt(s3: S3Server, { bucket, key }: ObjectAt, tries = 3)
 /** The answer to a HEAD has no body: a GET is told why. `there`: it has come meanwhile. @throws {S3Failure} */
 async function whyNot(s3: S3Server, asked: { Bucket: string; Key: string }): Promise<'no object' | 'there'> {
   try {
-    const got = await s3.ask(`read '${asked.Key}' in '${asked.Bucket}'`, (client, o) =>
+    const got = await s3.askBriefly(`read '${asked.Key}' in '${asked.Bucket}'`, (client, o) =>
       client.getObject({ ...asked, Range: 'bytes=0-0' }, o),
     )
     ;(got.Body as Readable | undefined)?.destroy()
@@ -131,7 +131,9 @@ export async function deleteIfSame(s3: S3Server, { bucket, key }: ObjectAt, tag:
   if (!seen) return true
   if (seen.tag !== tag) return false
   const remove = (condition: { IfMatch?: string }) =>
-    s3.ask(`delete '${key}' in '${bucket}'`, (client, o) => client.deleteObject({ Bucket: bucket, Key: key, ...condition }, o))
+    s3.askBriefly(`delete '${key}' in '${bucket}'`, (client, o) =>
+      client.deleteObject({ Bucket: bucket, Key: key, ...condition }, o),
+    )
   try {
     await remove({ IfMatch: `"${tag}"` })
   } catch (error) {

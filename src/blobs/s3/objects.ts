@@ -24,7 +24,7 @@ export async function* listObjects(
 ): AsyncGenerator<{ readonly key: string; readonly bytes: number; readonly changedAt: number }> {
   for (let from: { ContinuationToken?: string } | null = {}; from;) {
     const asked: object = from
-    const page = await s3.ask(`list '${prefix}' in '${bucket}'`, (client, o) =>
+    const page = await s3.askBriefly(`list '${prefix}' in '${bucket}'`, (client, o) =>
       client.listObjectsV2({ Bucket: bucket, Prefix: prefix, ...asked }, o),
     )
     for (const { Key: key, Size, LastModified } of page.Contents ?? [])
@@ -37,13 +37,13 @@ export async function* listObjects(
 export async function deleteObjects(s3: S3Server, bucket: string, keys: readonly string[]): Promise<void> {
   const one = async (key: string): Promise<void> => {
     try {
-      await s3.ask(`delete '${key}' in '${bucket}'`, (client, o) => client.deleteObject({ Bucket: bucket, Key: key }, o))
+      await s3.askBriefly(`delete '${key}' in '${bucket}'`, (client, o) => client.deleteObject({ Bucket: bucket, Key: key }, o))
     } catch (error) {
       if (!(error instanceof S3Failure) || meaningOf(error) !== 'no object') throw error
     }
   }
   const many = async (some: readonly string[]): Promise<void> => {
-    const { Errors = [] } = await s3.ask(`delete in '${bucket}'`, (client, o) =>
+    const { Errors = [] } = await s3.askBriefly(`delete in '${bucket}'`, (client, o) =>
       client.deleteObjects({ Bucket: bucket, Delete: { Objects: some.map((Key) => ({ Key })), Quiet: true } }, o),
     )
     const wrong = Errors.find(({ Code }) => Code !== 'NoSuchKey')

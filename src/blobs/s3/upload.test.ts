@@ -16,7 +16,7 @@ function countingServer() {
       return { ETag: `"${PartNumber}"` }
     },
   } as unknown as S3
-  const s3: S3Server = { endpoint: 'http://s3', ask: (_, call) => call(client, {}) }
+  const s3: S3Server = { endpoint: 'http://s3', ask: (_, call) => call(client, {}), askBriefly: (_, call) => call(client, {}) }
   return { s3, sizes }
 }
 const upload = { bucket: 'b', key: 'k', id: 'u' }

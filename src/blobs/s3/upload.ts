@@ -22,7 +22,7 @@ export async function beginUpload(
   metadata: Readonly<Record<string, string>>,
   signal?: AbortSignal,
 ): Promise<Upload> {
-  const { UploadId } = await s3.ask(
+  const { UploadId } = await s3.askBriefly(
     `write '${key}' in '${bucket}'`,
     (client, o) =>
       client.createMultipartUpload({ Bucket: bucket, Key: key, ContentType: 'application/jsonl', Metadata: { ...metadata } }, o),
@@ -111,7 +111,7 @@ export async function completeUpload(
 /** One that is not there (any more) is no failure. @throws {S3Failure} */
 export async function abortUpload(s3: S3Server, upload: Upload, signal?: AbortSignal): Promise<void> {
   try {
-    await s3.ask(
+    await s3.askBriefly(
       `abort the upload of '${upload.key}' in '${upload.bucket}'`,
       (client, o) => client.abortMultipartUpload(called(upload), o),
       signal,
@@ -129,7 +129,7 @@ export async function* openUploads(
 ): AsyncGenerator<Upload & { readonly begunAt: number }> {
   for (let after: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {}; after;) {
     const from: object = after
-    const page = await s3.ask(`list the uploads in '${bucket}'`, (client, o) =>
+    const page = await s3.askBriefly(`list the uploads in '${bucket}'`, (client, o) =>
       client.listMultipartUploads({ Bucket: bucket, Prefix: prefix, ...from }, o),
     )
     for (const { Key: key, UploadId: id, Initiated } of page.Uploads ?? [])
@@ -146,7 +146,7 @@ export async function* openUploads(
 /** When the last of its parts came, in ms; 0: it has none; null: it is gone. @throws {S3Failure} */
 export async function lastWritten(s3: S3Server, upload: Upload, signal?: AbortSignal): Promise<number | null> {
   try {
-    const { Parts = [] } = await s3.ask(
+    const { Parts = [] } = await s3.askBriefly(
       `look at the upload of '${upload.key}' in '${upload.bucket}'`,
       (client, o) => client.listParts(called(upload), o),
       signal,

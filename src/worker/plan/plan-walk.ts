@@ -20,6 +20,8 @@ const walksAtOnce = 64
 const startsAtOnce = 32
 /** Cancels are told of; looking is for those whose hint was lost, and for windows that end. */
 const lookEveryMs = 500
+/** What waits after another failure leaves its place to others for longer. */
+const again = { baseMs: 2000, maxMs: 15_000 }
 
 /** The part of a worker that plans: claims batches that wait for it, has them planned off this thread, and starts or refuses them. */
 export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): Promise<void> } {
@@ -67,7 +69,7 @@ export function makePlanWalker(parts: WorkerParts): { run(signal: AbortSignal): 
       }
       log.warn('a plan failed; it is tried again', { batch: batch.id, error })
       const trouble = `its input cannot be read: ${error instanceof Error ? error.message : 'unknown'}`
-      await giveBackWalk(db, batch.id, fence, 2000, trouble).catch(() => {})
+      await giveBackWalk(db, batch.id, fence, Math.min(again.maxMs, again.baseMs * 2 ** (fence - 1)), trouble).catch(() => {})
     }
   }
 
