@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -8,8 +8,20 @@ import { expect } from 'vitest'
 import { followToEnd, poll } from './follow.ts'
 import { linesOf, newMark, threeLines, type Lines } from './lines.ts'
 import { expectAccounted, parseResults, type Results } from './results.ts'
-import { test, hasBucket, hasProjectId, hasScript, hasSecondKey, type Subject } from './subject.ts'
-import { allBatches, call, create, expectRefused, listBatches, post, tryCreate, type Batch, type Door } from './wire.ts'
+import { test, hasBucket, hasProjectId, hasScript, hasSecondKey, isRemote, openLocal, type Subject } from './subject.ts'
+import {
+  allBatches,
+  call,
+  create,
+  expectRefused,
+  getBatch,
+  getContent,
+  listBatches,
+  post,
+  tryCreate,
+  type Batch,
+  type Door,
+} from './wire.ts'
 
 const inBucket = ({ bucket }: Subject) => {
   if (!bucket) throw new Error('the subject has no bucket')
@@ -272,3 +284,38 @@ test.skipIf(!hasBucket)('128: an address that cannot be read is a 404 in the env
     expectRefused(await call(subject.other, 'GET', `/v1/files/${encodeURIComponent(address)}/content`), 404)
   }
 })
+
+test.skipIf(isRemote)(
+  '125: a bucket that goes before the results appear: the batch waits for it and tries again; after 24 hours the results come as files',
+  async () => {
+    await using subject = await openLocal()
+    const folder = subject.bucket?.folder ?? ''
+    const lines = linesOf(['[[slow 1500]]'])
+    const failures = async () => {
+      const page = await (await fetch(`${subject.baseUrl}/metrics`)).text()
+      return Number(/^nightshift_troubles_total\{kind="compose"\} (\d+)/m.exec(page)?.[1] ?? 0)
+    }
+    /** Its bucket has gone while its line runs, and its results could not be written twice. */
+    const without = async (key: string): Promise<string> => {
+      const before = await failures()
+      const { id } = await create(subject, { input_file_id: await putObject(subject, key, lines.text) })
+      const status = async () => (await getBatch(subject, id)).status
+      await poll(status, (seen) => seen === 'in_progress', 'it runs')
+      await rename(folder, `${folder}-elsewhere`)
+      await poll(failures, (n) => n >= before + 2, 'its results cannot be written')
+      expect(await status()).toBe('in_progress')
+      return id
+    }
+    const back = await without('back.jsonl')
+    await rename(`${folder}-elsewhere`, folder)
+    await readObjects(subject, await followToEnd(subject, back), lines)
+    const gone = await without('gone.jsonl')
+    await subject.advance(24 * 3_600_000 + 60_000)
+    const batch = await followToEnd(subject, gone)
+    expect([batch.status, batch.error_file_id]).toEqual(['completed', null])
+    expect(batch.output_file_id).toMatch(/^file-/)
+    const results = { output: parseResults(await getContent(subject, batch.output_file_id ?? '')), errors: [] }
+    expectAccounted(batch, results, lines.customIds)
+    expect((await readdir(`${folder}-elsewhere`)).toSorted()).toEqual(['back-output.jsonl', 'back.jsonl', 'gone.jsonl'])
+  },
+)
