@@ -71,7 +71,7 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
   const workers = settings.workers > 1 ? makeWorkers(engine, settings) : null
   const backends = () => workers?.backends() ?? dispatcher.backends()
   let made: FastifyInstance | null = null
-  let leaving = false
+  let running: AbortSignal | undefined
   try {
     const api = (made = await makeApi(
       {
@@ -103,7 +103,7 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
             ? null
             : { rules: fetchRules(settings), signingKeys: parts.webhooks.signingKeys },
         dryRun: makeDryRun(parts),
-        readiness: async () => (leaving ? ['it is stopping'] : readiness(db, backends(), settings)),
+        readiness: async () => (running?.aborted ? ['it is stopping'] : readiness(db, backends(), settings)),
         ...(await subjectsOf(settings, { db, clock, newUuid, fetch })),
         serving: { tls, maxConnections: settings.maxConnections, headerMs: settings.headerTime, proxies: settings.proxies },
       },
@@ -120,7 +120,7 @@ export async function startServe(settings: Settings, outside: Partial<Outside> =
       first,
       backends,
       async run(signal) {
-        signal.addEventListener('abort', () => (leaving = true), { once: true })
+        running = signal
         if (tls) void renewCertificate(api.server as Server, tls, { read: () => servingTls(settings), clock, log }, signal)
         if (workers) await workers.run(settings.workers, signal)
         else if (settings.workers > 0) await runEngine(engine, signal)

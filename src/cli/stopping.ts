@@ -1,4 +1,8 @@
 import { formatTime } from '../config/units.ts'
+import { exit } from './failure.ts'
+
+/** What a process ends with that a signal ends: 128 and its number. */
+export const exitBySignal = { SIGINT: exit.stopped, SIGTERM: 143 } as const
 
 /** The first SIGINT or SIGTERM asks to stop, and `said` may tell what happens now; the second ends the process at once. */
 export function onStop(said: () => void = () => {}): { readonly signal: AbortSignal; readonly by: () => NodeJS.Signals | null } {
@@ -6,7 +10,7 @@ export function onStop(said: () => void = () => {}): { readonly signal: AbortSig
   let by: NodeJS.Signals | null = null
   for (const name of ['SIGINT', 'SIGTERM'] as const)
     process.on(name, () => {
-      if (by !== null) process.exit(name === 'SIGINT' ? 130 : 143)
+      if (by !== null) process.exit(exitBySignal[name])
       by = name
       said()
       controller.abort()

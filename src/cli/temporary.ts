@@ -1,11 +1,11 @@
 import { rmSync } from 'node:fs'
-import { exit } from './failure.ts'
+import { exitBySignal } from './stopping.ts'
 
 /** A file or folder that is gone at the end, also where the process is asked to end, or its reader has gone, before that. */
 export function temporary(path: string): Disposable {
   const remove = () => rmSync(path, { recursive: true, force: true })
-  const interrupted = () => process.exit(exit.stopped)
-  const terminated = () => process.exit(143)
+  const interrupted = () => process.exit(exitBySignal.SIGINT)
+  const terminated = () => process.exit(exitBySignal.SIGTERM)
   process.once('exit', remove).once('SIGINT', interrupted).once('SIGTERM', terminated)
   return {
     [Symbol.dispose]() {

@@ -90,6 +90,17 @@ export interface PlanError {
   readonly line: number | null
 }
 
+/** Of these there is nothing in the request to point at (contract 6.3). */
+const withoutParam = new Set(['input_modified', 'input_no_permissions'])
+
+/** What is wrong with an input as a whole. */
+export const inputError = (code: string, message: string, param = 'input_file_id'): PlanError => ({
+  code,
+  message,
+  param: withoutParam.has(code) ? null : param,
+  line: null,
+})
+
 /** A batch as its row has it. Times are milliseconds since 1970. */
 export interface Batch {
   readonly id: BatchId

@@ -6,15 +6,18 @@ import { secondsOrNull } from './seconds.ts'
 import type { Usage } from './usage.ts'
 
 /** The five token fields always; what is billed by duration says so (D18), and has its seconds also where some of its answers told tokens instead. */
-export const usageWire = (u: Usage, endpoint: string) => ({
-  type: isAudio(endpoint) && u.totalTokens === 0 ? 'duration' : 'tokens',
-  ...(isAudio(endpoint) && (u.totalTokens === 0 || u.durationMs > 0) ? { seconds: u.durationMs / 1000 } : {}),
-  input_tokens: u.inputTokens,
-  input_tokens_details: { cached_tokens: u.cachedTokens },
-  output_tokens: u.outputTokens,
-  output_tokens_details: { reasoning_tokens: u.reasoningTokens },
-  total_tokens: u.totalTokens,
-})
+export function usageWire(u: Usage, endpoint: string) {
+  const byDuration = isAudio(endpoint) && u.totalTokens === 0
+  return {
+    type: byDuration ? 'duration' : 'tokens',
+    ...(byDuration || u.durationMs > 0 ? { seconds: u.durationMs / 1000 } : {}),
+    input_tokens: u.inputTokens,
+    input_tokens_details: { cached_tokens: u.cachedTokens },
+    output_tokens: u.outputTokens,
+    output_tokens_details: { reasoning_tokens: u.reasoningTokens },
+    total_tokens: u.totalTokens,
+  }
+}
 
 /** What a batch cost on the day on which it ended, or has cost so far at what it costs today; nothing where there is no price list. */
 function costIn(b: Batch, list: PriceList, today: Day): { cost?: Cost | null } {

@@ -1,7 +1,7 @@
 import { BucketDenied, ObjectMissing } from '../blobs/bucket.ts'
 import { isAddress, locate, type Located } from '../domain/address.ts'
 import { outputKeys, outputKeysWithId } from '../domain/output-names.ts'
-import type { Batch, PlanError } from '../domain/batch.ts'
+import { inputError, type Batch, type PlanError } from '../domain/batch.ts'
 import { isFileId } from '../domain/ids.ts'
 import type { Retried } from '../domain/retried.ts'
 import { listGrants } from '../store/buckets.ts'
@@ -15,9 +15,9 @@ export type Input =
   | { readonly kind: 'found'; readonly source: PlanSource; readonly bytes: number; readonly gzip: boolean }
   | { readonly kind: 'refused'; readonly error: PlanError }
 
-const refused = (code: string, message: string, param: string | null): Input => ({
+const refused = (code: string, message: string, param?: string): Input => ({
   kind: 'refused',
-  error: { code, message, param, line: null },
+  error: inputError(code, message, param),
 })
 
 /** An error file of another batch, whose lines are run again; as it was written. */
@@ -26,7 +26,7 @@ export async function findErrors(
   { projectId }: Pick<Batch, 'projectId'>,
   { errors, errorsTag }: Retried,
 ): Promise<Input> {
-  const gone = refused('invalid_request', `The error file ${errors} is gone, which says what is to be retried.`, 'input_file_id')
+  const gone = refused('invalid_request', `The error file ${errors} is gone, which says what is to be retried.`)
   if (!isAddress(errors)) {
     const file = isFileId(errors) ? await findFile(db, projectId, errors) : null
     if (!file || (await files.head(file.blob)) === null) return gone
@@ -36,11 +36,7 @@ export async function findErrors(
   const seen = located && (await openBucket(located.grant.place, located.bucket).head(located.key))
   if (!located || !seen) return gone
   if (errorsTag !== null && seen.tag !== errorsTag)
-    return refused(
-      'error_file_modified',
-      `The error file ${errors} is not as the batch left it that is to be retried.`,
-      'input_file_id',
-    )
+    return refused('error_file_modified', `The error file ${errors} is not as the batch left it that is to be retried.`)
   const { grant, bucket, key } = located
   return { kind: 'found', source: { kind: 'object', place: grant.place, bucket, key, seen }, bytes: seen.bytes, gzip: false }
 }
@@ -82,7 +78,7 @@ async function findObject(
   fence: number | null,
 ): Promise<Input> {
   const located = await locateInput(db, batch)
-  if (!located) return refused('input_no_permissions', `${batch.input}: this project may no longer use the bucket.`, null)
+  if (!located) return refused('input_no_permissions', `${batch.input}: this project may no longer use the bucket.`)
   const { grant, key } = located
   const bucket = openBucket(grant.place, located.bucket)
   try {
@@ -92,10 +88,9 @@ async function findObject(
       return refused(
         'invalid_request',
         `Cannot find object '${key}' in bucket '${located.bucket}'. Check the key, and that the upload has ended.`,
-        'input_file_id',
       )
     if (batch.retried && batch.retried.inputTag !== null && batch.retried.inputTag !== seen.tag)
-      return refused('input_modified', `The object ${batch.input} was changed since the batch ran that is to be retried.`, null)
+      return refused('input_modified', `The object ${batch.input} was changed since the batch ran that is to be retried.`)
     const results = [outputKeys(key, suffixes), outputKeysWithId(key, batch.id, suffixes)].flatMap((keys) => [
       keys.output,
       keys.error,
@@ -104,7 +99,6 @@ async function findObject(
       return refused(
         'invalid_request',
         `The name of object '${key}' is too long for its results to have theirs beside it ('${results.at(-1)}'). Give it a shorter one.`,
-        'input_file_id',
       )
     if (fence !== null) await bucket.proveWrite(key, batch.id)
     return {
@@ -114,9 +108,9 @@ async function findObject(
       gzip: /\.gz$/i.test(key),
     }
   } catch (error) {
-    if (error instanceof BucketDenied) return refused('input_no_permissions', error.message, null)
+    if (error instanceof BucketDenied) return refused('input_no_permissions', error.message)
     if (error instanceof ObjectMissing)
-      return refused('invalid_request', `Cannot find object '${key}' in bucket '${located.bucket}'.`, 'input_file_id')
+      return refused('invalid_request', `Cannot find object '${key}' in bucket '${located.bucket}'.`)
     throw error
   }
 }

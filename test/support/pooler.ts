@@ -1,11 +1,10 @@
 /** PgBouncer in front of a PostgreSQL, lending connections by the transaction: what is left on a session is another's. */
 import { spawn } from 'node:child_process'
-import { access, chown, constants, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import pg from 'pg'
 import { freePort } from './free-port.ts'
-import { someUser } from './postgres-server.ts'
+import { answers, isProgram, someUser } from './postgres-server.ts'
 
 export const howToAdd = 'install PgBouncer (Debian: apt-get install pgbouncer)'
 
@@ -18,7 +17,7 @@ export interface Pooler {
 /** Its program; null: there is none on this machine. */
 export async function findPooler(): Promise<string | null> {
   for (const folder of [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin'])
-    if (await access(join(folder, 'pgbouncer'), constants.X_OK).then(() => true, () => false)) return join(folder, 'pgbouncer') // prettier-ignore
+    if (await isProgram(join(folder, 'pgbouncer'))) return join(folder, 'pgbouncer')
   return null
 }
 
@@ -43,18 +42,7 @@ export async function startPooler(program: string, server: string, size: number)
     await gone
     await rm(folder, { recursive: true, force: true })
   }
-  for (const until = Date.now() + 20_000; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
-    const client = new pg.Client({ connectionString: through(server), connectionTimeoutMillis: 1000 })
-    client.on('error', () => {})
-    const up = await client.connect().then(
-      () => true,
-      () => false,
-    )
-    await client.end().catch(() => {})
-    if (up) return { through, stop }
-    if (child.exitCode !== null || Date.now() > until) {
-      await stop()
-      throw new Error('PgBouncer does not start')
-    }
-  }
+  if (await answers(through(server), child)) return { through, stop }
+  await stop()
+  throw new Error('PgBouncer does not start')
 }

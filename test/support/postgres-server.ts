@@ -34,7 +34,7 @@ export async function findPrograms(): Promise<string | null> {
   return null
 }
 
-const isProgram = (path: string): Promise<boolean> =>
+export const isProgram = (path: string): Promise<boolean> =>
   access(path, constants.X_OK).then(
     () => true,
     () => false,
@@ -99,7 +99,8 @@ export async function startPostgres(programs: string, settings: readonly string[
   }
 }
 
-async function answers(url: string, child: ChildProcess): Promise<boolean> {
+/** Does it let somebody in, within half a minute and while its process lives? */
+export async function answers(url: string, child: ChildProcess): Promise<boolean> {
   for (const until = Date.now() + 30_000; Date.now() < until && child.exitCode === null;) {
     const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1000 })
     client.on('error', () => {})

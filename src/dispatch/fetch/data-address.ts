@@ -24,13 +24,13 @@ export function openData(address: string, maxBytes: number): Content {
 }
 
 function base64(text: string, maxBytes: number) {
-  const digits = digitsOf(unescaped(Buffer.from(text)))
+  const written = /[\s%]/.test(text) ? withoutSpace(unescaped(Buffer.from(text))).toString('latin1') : text
+  const digits = written.endsWith('=') ? written.replace(/={1,2}$/, '') : written
   const size = Math.floor((digits.length * 3) / 4)
   if (size > maxBytes) throw tooLarge('The data: address', maxBytes)
-  if (digits.length % 4 === 1 || !areDigits(digits)) throw invalidData('its content is not base64')
+  if (digits.length % 4 === 1 || /[^A-Za-z0-9+/]/.test(digits)) throw invalidData('its content is not base64')
   async function* bytes(): AsyncGenerator<Uint8Array> {
-    for (let at = 0; at < digits.length; at += sliceLength)
-      yield Buffer.from(digits.toString('latin1', at, at + sliceLength), 'base64')
+    for (let at = 0; at < digits.length; at += sliceLength) yield Buffer.from(digits.slice(at, at + sliceLength), 'base64')
   }
   return { bytes: bytes(), size }
 }
@@ -44,19 +44,13 @@ function percent(address: string, from: number, maxBytes: number) {
   return { bytes: bytes(), size: all.length }
 }
 
-const isDigit = new Uint8Array(256)
-for (const byte of Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/')) isDigit[byte] = 1
-
-function areDigits(bytes: Buffer): boolean {
-  for (const byte of bytes) if (isDigit[byte] === 0) return false
-  return true
-}
-
-/** In place: without white space, and without the padding at the end. */
-function digitsOf(written: Buffer): Buffer {
+/** In place. NOTE: by index: an iterator over bytes takes fifteen times as long. */
+function withoutSpace(written: Buffer): Buffer {
   let to = 0
-  for (const byte of written) if (byte !== 0x20 && (byte < 0x09 || byte > 0x0d)) written[to++] = byte
-  for (let padding = 0; padding < 2 && written[to - 1] === 0x3d; padding++) to--
+  for (let from = 0; from < written.length; from++) {
+    const byte = written[from] ?? 0
+    if (byte !== 0x20 && (byte < 0x09 || byte > 0x0d)) written[to++] = byte
+  }
   return written.subarray(0, to)
 }
 

@@ -1,6 +1,6 @@
 import { BlobMissing } from '../../blobs/blobs.ts'
 import { BucketDenied, ObjectChanged, ObjectMissing } from '../../blobs/bucket.ts'
-import type { Batch, PlanError } from '../../domain/batch.ts'
+import { inputError, type Batch } from '../../domain/batch.ts'
 import { amountOf } from '../../domain/quota.ts'
 import { resultIdPrefix } from '../../domain/result.ts'
 import { orAborted } from '../../kit/abort.ts'
@@ -64,25 +64,23 @@ export function makePlanMaker(parts: WorkerParts): (planned: Planned, signal: Ab
         return {
           kind: 'refused',
           errors: [
-            wrongInput(
+            inputError(
               'input_modified',
               `The object ${batch.input} was changed while it was read. Create the batch again when it is complete.`,
-              null,
             ),
           ],
         }
       if (error instanceof BlobMissing)
         return {
           kind: 'refused',
-          errors: [{ ...wrongInput('invalid_request', `Cannot find file ${batch.input}.`), param: 'file_id' }],
+          errors: [inputError('invalid_request', `Cannot find file ${batch.input}.`, 'file_id')],
         }
       if (error instanceof ObjectMissing)
         return {
           kind: 'refused',
-          errors: [wrongInput('invalid_request', `The object ${batch.input} was deleted while it was read.`)],
+          errors: [inputError('invalid_request', `The object ${batch.input} was deleted while it was read.`)],
         }
-      if (error instanceof BucketDenied)
-        return { kind: 'refused', errors: [wrongInput('input_no_permissions', error.message, null)] }
+      if (error instanceof BucketDenied) return { kind: 'refused', errors: [inputError('input_no_permissions', error.message)] }
       throw error
     }
   }
@@ -99,10 +97,3 @@ export function makePlanMaker(parts: WorkerParts): (planned: Planned, signal: Ab
 
   return makePlan
 }
-
-const wrongInput = (code: string, message: string, param: string | null = 'input_file_id'): PlanError => ({
-  code,
-  message,
-  param,
-  line: null,
-})

@@ -1,5 +1,5 @@
 import { splitLines } from '../../kit/lines.ts'
-import type { PlanError } from '../../domain/batch.ts'
+import { inputError } from '../../domain/batch.ts'
 import { hashOfId, type Hash } from '../../domain/custom-id-hash.ts'
 import { beginningOf } from '../../domain/result.ts'
 import { isChosen, makePicks, type Picks } from '../../domain/retried.ts'
@@ -35,19 +35,12 @@ export async function pickFailed(
   return picks
 }
 
-const wrong = (code: string, message: string, param: string | null = 'input_file_id'): PlanError => ({
-  code,
-  message,
-  param,
-  line: null,
-})
-const otherErrors = wrong(
+const otherErrors = inputError(
   'error_file_modified',
   'The error file of the batch that is to be retried has other lines than were written to it.',
 )
-const nothingChosen = wrong('nothing_to_retry', 'No line of the error file has one of these codes or statuses.')
-export const otherLines = wrong(
+const nothingChosen = inputError('nothing_to_retry', 'No line of the error file has one of these codes or statuses.')
+export const otherLines = inputError(
   'input_modified',
   'The input has other lines than when the batch ran that is to be retried. Create a batch from the lines that you want to run.',
-  null,
 )
