@@ -13,6 +13,7 @@ import {
   invalidType,
   invalidValue,
   missingParameter,
+  unknownParameter,
   noRoom,
   stringTooLong,
   tooManyProperties,
@@ -83,6 +84,8 @@ function faultOf(faults: readonly Fault[]): ApiError {
       return param === ''
         ? new ApiError(400, null, 'Send a JSON object as the body of the request.')
         : invalidType(param, article(String(fault.params.type)), article(typeOf(fault.data)))
+    case 'additionalProperties':
+      return unknownParameter([param, String(fault.params.additionalProperty)].filter(Boolean).join('.'))
     case 'const':
       return invalidValue(
         param,

@@ -84,6 +84,7 @@ test('154: what cannot be retried is refused, and says why; the clients do not t
     [{ codes: [] }, 'codes'],
     [{ statuses: ['500'] }, 'statuses.0'],
     [{ codes: 'a' }, 'codes'],
+    [{ status: [500] }, 'status'],
   ] as const)
     expectRefused(await post(subject, `/v1/batches/${failed.id}/retry`, body), 400, { param })
   await call(subject, 'DELETE', `/v1/files/${failed.input_file_id}`)
