@@ -5,6 +5,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { S3Place } from '../domain/grant.ts'
 import { BucketDenied, ObjectChanged, ObjectMissing, type Bucket, type Staged, type Standing } from './bucket.ts'
+import { makeBreaker, type BreakerTimes } from './s3/breaker.ts'
 import { openS3, type Patience } from './s3/client.ts'
 import { cutParts } from './s3/cut.ts'
 import { meaningOf, S3Failure, whyRefused } from './s3/failure.ts'
@@ -15,8 +16,10 @@ import { abortUpload, beginUpload, completeUpload, openUploads, orAbort, sendPar
 const markOfOurs = 'nightshift-mark'
 const batchOfOurs = 'nightshift-batch'
 
-export function openS3Bucket(place: S3Place, bucket: string, patience?: Patience): Bucket {
-  const s3 = openS3(place, patience)
+const breakerTimes = { silentMs: 5000, restMs: 5000 }
+
+export function openS3Bucket(place: S3Place, bucket: string, patience?: Patience, times: BreakerTimes = breakerTimes): Bucket {
+  const s3 = openS3(place, patience, makeBreaker(times))
   const at = (key: string) => ({ bucket, key })
   const canHold = (key: string) => isBucketName(bucket) && isKey(key) && key.startsWith(place.prefix ?? '')
 

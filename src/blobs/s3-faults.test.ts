@@ -11,7 +11,7 @@ import type { S3Place } from '../domain/grant.ts'
 import { openS3Bucket } from './bucket-s3.ts'
 import { BucketDenied, ObjectChanged, type Bucket } from './bucket.ts'
 
-const patience = { connectMs: 2000, stallMs: 300, attempts: 3, briefMs: 10_000 }
+const patience = { connectMs: 2000, stallMs: 300, attempts: 3, answerMs: 9000, briefMs: 10_000 }
 const big = randomBytes(6_000_000)
 const bytesOf = async (source: AsyncIterable<Buffer>): Promise<Buffer> => {
   const chunks: Buffer[] = []
@@ -104,7 +104,7 @@ describe.each(serverNames)('%s', (name) => {
     })
 
     test('a server that hangs keeps who only looks, lists or deletes for a while, with all tries together', async () => {
-      const hanging = openS3Bucket(placeOf(proxy), 'b-one', { connectMs: 2000, stallMs: 60_000, attempts: 5, briefMs: 300 })
+      const hanging = openS3Bucket(placeOf(proxy), 'b-one', { connectMs: 2000, stallMs: 60_000, attempts: 5, answerMs: 9000, briefMs: 300 })
       const [seen, staged] = [(await open().head('big'))!, await open().stage('hangs', 'o', [big])]
       proxy.faults = () => ({ kind: 'stall', after: 0 })
       for (const call of [

@@ -2,7 +2,7 @@ import { startServe } from '../app.ts'
 import type { Settings } from '../config.ts'
 import { letHeapGrow } from '../kit/heap.ts'
 import { exit, type Exit } from './failure.ts'
-import { onStop, stoppingWords } from './stopping.ts'
+import { leaveSoon, onStop, stoppingWords } from './stopping.ts'
 import type { Terminal } from './terminal.ts'
 
 /** API and worker, until stopped. */
@@ -21,6 +21,7 @@ export async function serve(t: Terminal, settings: Settings): Promise<Exit> {
   } finally {
     await app[Symbol.asyncDispose]()
   }
+  leaveSoon()
   return stopping.by() === 'SIGINT' ? exit.stopped : exit.done
 }
 

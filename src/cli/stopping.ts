@@ -18,6 +18,9 @@ export function onStop(said: () => void = () => {}): { readonly signal: AbortSig
   return { signal: controller.signal, by: () => by }
 }
 
+/** When all is closed: a call that nobody waits for any more, to a server that does not answer, keeps the process for a moment and not for its own time. */
+export const leaveSoon = (): void => void setTimeout(() => process.exit(), 500).unref()
+
 export const stoppingWords = (graceMs: number): string =>
   `Stopping: open calls have ${formatTime(graceMs)} to end. Once more to end at once.\n`
 

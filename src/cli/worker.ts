@@ -3,7 +3,7 @@ import type { Settings } from '../config.ts'
 import { letHeapGrow } from '../kit/heap.ts'
 import { workBehindOthers } from '../kit/priority.ts'
 import { exit, Failure, type Exit } from './failure.ts'
-import { onStop, stoppingWords } from './stopping.ts'
+import { leaveSoon, onStop, stoppingWords } from './stopping.ts'
 import type { Terminal } from './terminal.ts'
 
 /** A worker alone, until stopped. */
@@ -21,5 +21,6 @@ export async function worker(t: Terminal, settings: Settings): Promise<Exit> {
   await runWorkerAlone(settings, stopping.signal, (url) =>
     t.err(url === null ? 'The worker works.\n' : `The worker works, and tells of itself on ${url}\n`),
   )
+  leaveSoon()
   return stopping.by() === 'SIGINT' ? exit.stopped : exit.done
 }

@@ -1,11 +1,11 @@
 import { Stopped } from '../domain/stop.ts'
-import { abortUnder, over } from '../kit/abort.ts'
+import { abortUnder, orAborted, over } from '../kit/abort.ts'
 import { renewWalk, type Walk } from '../store/walks.ts'
 import type { WorkerParts } from './parts.ts'
 
 /**
  * Does `work` under a walk's lease: renews it while the work lasts, and aborts the work when it is lost (or when the database has been out of reach for as
- * long as the lease) or when the worker stops.
+ * long as the lease) or when the worker stops. Work that is aborted is not waited for: what it still does stands under an old fence, as that of a killed process does.
  */
 export async function underLease<T>(
   { db, clock, settings: { leaseMs, renewMs } }: Pick<WorkerParts, 'db' | 'clock' | 'settings'>,
@@ -27,7 +27,7 @@ export async function underLease<T>(
     }
   })()
   try {
-    return await work(working.signal)
+    return await orAborted(work(working.signal), working.signal)
   } finally {
     done.abort(over)
     working.leave()

@@ -42,9 +42,9 @@ try {
 await tell(fleet)
 await fleet.end(wrong !== undefined)
 if (wrong !== undefined) {
-  console.error(wrong)
   console.error(story.map(({ at, name, how }) => `${(at / 1000).toFixed(1)} s  ${name}: ${how}`).join('\n'))
   console.error(`seed ${seed}; the logs are in ${fleet.folder}`)
+  console.error(wrong) // NOTE: last, where whoever reads the end of a long output finds it
   process.exit(1)
 }
 

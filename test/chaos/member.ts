@@ -20,8 +20,8 @@ export interface Member {
   readonly fell: string | null
 }
 
-/** A start takes so long at most: who cannot begin ends with 1, and whoever looks after it (systemd, Kubernetes) starts it again. */
-const startMs = 20_000
+/** A start takes so long at most, with 30 s of waiting for S3: who cannot begin ends with 1, and whoever looks after it (systemd, Kubernetes) starts it again. */
+const startMs = 45_000
 const againMs = 500
 
 export function makeMember(name: string, args: readonly string[], folder: string, peak: (pid: number) => number): Member {

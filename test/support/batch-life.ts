@@ -50,6 +50,7 @@ export interface BatchLife extends AsyncDisposable {
 
 export async function openLife(db: Db, shardLines: readonly number[]): Promise<BatchLife> {
   const home = await mkdtemp(join(tmpdir(), 'nightshift-life-'))
+  const never = new AbortController().signal
   const [files, scratch] = [openFolder(join(home, 'files')), openFolder(join(home, 'scratch'))]
   const events = makeEvents({ log: silentLog, metrics: makeMetrics() })
   const id = await newBatch(db)
@@ -76,7 +77,7 @@ export async function openLife(db: Db, shardLines: readonly number[]): Promise<B
     for (const line of lines) left.delete(line)
     const drained = drain(lease, lines, chance)
     const how = left.size === 0 ? saveLast : saveCheckpoint
-    await how(parts, lease, project, hand.saves++, drained)
+    await how(parts, lease, project, hand.saves++, drained, never)
     if (left.size === 0) held.delete(lease.number)
   }
 
@@ -95,7 +96,7 @@ export async function openLife(db: Db, shardLines: readonly number[]): Promise<B
         owners++
         const { lease, left } = chance.pick(hands)
         const [line] = left
-        if (line !== undefined) await saveCheckpoint(parts, lease, project, 99, drain(lease, [line], chance))
+        if (line !== undefined) await saveCheckpoint(parts, lease, project, 99, drain(lease, [line], chance), never)
         held.clear()
       } else await save(chance.pick(hands), chance)
       const batch = await loadBatch(db, id)

@@ -6,27 +6,36 @@ import type { S3Access } from '../../domain/grant.ts'
 import { abortUnder, orAborted } from '../../kit/abort.ts'
 import { setVariable } from '../../kit/environment.ts'
 import { readCredentials, SecretMissing } from './credentials.ts'
+import type { Breaker } from './breaker.ts'
 import { S3Failure } from './failure.ts'
 
-/** How long a call may take to connect, and stand still, and how often it is tried; and how long one that carries no bytes may take with all its tries. */
+/**
+ * How long a call may take to connect, and stand still, and how often it is tried. Of one that carries no bytes: how long a try may wait for its answer, and all tries together
+ * may take.
+ */
 export interface Patience {
   readonly connectMs: number
   readonly stallMs: number
   readonly attempts: number
+  readonly answerMs: number
   readonly briefMs: number
 }
-export const usualPatience: Patience = { connectMs: 10_000, stallMs: 60_000, attempts: 5, briefMs: 30_000 }
+export const usualPatience: Patience = { connectMs: 10_000, stallMs: 60_000, attempts: 5, answerMs: 9_000, briefMs: 30_000 }
 
 /** One S3 server under one set of credentials. */
 export interface S3Server {
   readonly endpoint: string
   /** Asks the server something, `what` in words. @throws {S3Failure}; the signal's reason when it aborts */
   ask<T>(what: string, call: Call<T>, signal?: AbortSignal): Promise<T>
-  /** The same for a call that carries no bytes: a server that hangs keeps those who only look, list or delete for half a minute, not for five. */
+  /** The same for a call that carries no bytes: a server that hangs keeps those who only look, list or delete for half a minute at most, and behind a breaker one of them. */
   askBriefly<T>(what: string, call: Call<T>, signal?: AbortSignal): Promise<T>
 }
 
-type Call<T> = (client: S3, options: { abortSignal?: AbortSignal }) => Promise<T>
+interface CallOptions {
+  readonly abortSignal?: AbortSignal
+  readonly requestTimeout?: number
+}
+type Call<T> = (client: S3, options: CallOptions) => Promise<T>
 
 type Handle = NodeHttpHandler['handle']
 
@@ -34,43 +43,57 @@ const socketsAtMost = 64
 const idleSocketMs = 10_000
 
 /** Nothing but the endpoint is ever contacted, and nothing but what is given here is looked at: no file, no variable and no address of the machine. */
-export function openS3(access: S3Access, patience: Patience = usualPatience): S3Server {
+export function openS3(access: S3Access, patience: Patience = usualPatience, breaker?: Breaker): S3Server {
   let opened: Promise<S3> | undefined
-  const ask: S3Server['ask'] = async (what, call, signal) => {
+
+  async function send<T>(what: string, call: Call<T>, options: CallOptions): Promise<T> {
+    const { abortSignal: signal } = options
     signal?.throwIfAborted()
-    const client = await (opened ??= openClient(access, patience)) // NOTE: late: the client takes 0.2 s to load, which those without S3 need not wait for
+    const client = await (opened ??= openClient(access, patience, () => breaker?.answered())) // NOTE: late: the client takes 0.2 s to load, which those without S3 need not wait for
     try {
       // NOTE: the client does not look at the signal while it pauses between two tries
-      return await orAborted(call(client, signal ? { abortSignal: signal } : {}), signal)
+      return await orAborted(call(client, options), signal)
     } catch (error) {
       signal?.throwIfAborted()
       throw failureOf(error, what)
     }
   }
+
   return {
     endpoint: access.endpoint,
-    ask,
+    ask: (what, call, signal) => send(what, call, signal ? { abortSignal: signal } : {}),
     async askBriefly(what, call, signal) {
+      const silence = new S3Failure(timeout, null, `S3 could not ${what}: it does not answer`)
       const limit = abortUnder(signal)
-      const tooLong = () => limit.abort(new S3Failure('TimeoutError', null, `S3 could not ${what}: it does not answer`))
-      const timer = setTimeout(tooLong, patience.briefMs)
+      const tooLong = () => limit.abort(silence)
+      const out = breaker?.enter(tooLong)
+      if (out === null) throw silence
+      const timer = setTimeout(tooLong, out?.isProbe ? patience.answerMs : patience.briefMs)
+      let inVain = false
       try {
-        return await ask(what, call, limit.signal)
+        return await send(what, call, { abortSignal: limit.signal, requestTimeout: patience.answerMs })
+      } catch (error) {
+        inVain = error instanceof S3Failure && error.code === timeout
+        throw error
       } finally {
         clearTimeout(timer)
         limit.leave()
+        out?.leave(inVain)
       }
     },
   }
 }
 
-async function openClient(access: S3Access, { connectMs, stallMs, attempts }: Patience): Promise<S3> {
+const timeout = 'TimeoutError'
+
+async function openClient(access: S3Access, { connectMs, stallMs, attempts }: Patience, answered: () => void): Promise<S3> {
   setVariable('AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED', 'true') // NOTE: it would be warned of a future version's need, in each thread
   const { S3, NodeHttpHandler } = await import('./sdk.ts')
   const agent = { keepAlive: true, maxSockets: socketsAtMost, timeout: idleSocketMs, lookup: lookupHost }
   const handler = new NodeHttpHandler({
     connectionTimeout: connectMs,
     socketTimeout: stallMs,
+    throwOnRequestTimeout: true,
     httpAgent: agent,
     httpsAgent: agent,
     logger: silent,
@@ -86,7 +109,9 @@ async function openClient(access: S3Access, { connectMs, stallMs, attempts }: Pa
       async handle(request: Parameters<Handle>[0], options?: Parameters<Handle>[1]) {
         if (request.hostname !== hostname && !request.hostname.endsWith(`.${hostname}`))
           throw new Error(`${request.hostname} is not the host of the settings`)
-        return handler.handle(request, options)
+        const response = await handler.handle(request, options)
+        answered()
+        return response
       },
     },
     maxAttempts: attempts,

@@ -4,6 +4,7 @@
  */
 import { grantFor } from '../../domain/address.ts'
 import type { BatchId } from '../../domain/ids.ts'
+import { orAborted } from '../../kit/abort.ts'
 import { forever } from '../../kit/forever.ts'
 import { pruneAudit } from '../../store/audit.ts'
 import { listGrants } from '../../store/buckets.ts'
@@ -148,7 +149,13 @@ export function makeJanitor(parts: JanitorParts): Janitor {
 
   return {
     step,
+    // NOTE: a round that a stop finds waiting for a bucket is left as a kill would leave it
     run: (signal) =>
-      forever('janitor', async (s) => ((await step(s)) >= atOnce ? 0 : 1000), { clock, log, random: parts.random }, signal),
+      forever(
+        'janitor',
+        async (s) => ((await orAborted(step(s), s)) >= atOnce ? 0 : 1000),
+        { clock, log, random: parts.random },
+        signal,
+      ),
   }
 }

@@ -38,9 +38,10 @@ export async function saveCheckpoint(
   project: string,
   number: number,
   drained: Drained,
+  signal: AbortSignal,
 ): Promise<Committed> {
   const blob = segmentName(project, lease, number)
-  await scratch.put(blob, [...drained.outputs, ...drained.errors])
+  await scratch.put(blob, [...drained.outputs, ...drained.errors], signal)
   return addCheckpoint(db, fenceOf(lease), segmentOf(blob, number, drained))
 }
 
@@ -55,6 +56,7 @@ export async function saveLast(
   project: string,
   number: number,
   drained: Drained,
+  signal: AbortSignal,
 ): Promise<Committed> {
   const alone = number === 0 && lease.done.length === 0
   const standing = alone ? 'held' : await standingOf(db, fenceOf(lease), number)
@@ -78,7 +80,7 @@ export async function saveLast(
     { ...last, lines: all },
   )
   assertWhole(fenceOf(lease), lease.lines, whole)
-  const replaced = short ? [] : await writeWhole(scratch, names, earlier, drained, bigBytes)
+  const replaced = short ? [] : await writeWhole({ scratch, bigBytes, signal }, names, earlier, drained)
   const committed = await finish({ held: fenceOf(lease), segment: whole })
   if (committed === 'committed') await scratch.delete(replaced.filter((name) => name !== place)).catch(() => {}) // NOTE: the sweep finds what stays
   return committed

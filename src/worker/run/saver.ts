@@ -44,7 +44,7 @@ export function makeSaver(parts: SaverParts, shard: HeldShard, project: string):
     try {
       for (let failures = 0; ; failures++) {
         try {
-          const committed = await how(parts, shard.lease, project, number, drained)
+          const committed = await how(parts, shard.lease, project, number, drained, signal)
           number++
           if (!hasFailed) parts.slabs.give(drained.spent)
           return committed
