@@ -104,7 +104,13 @@ describe.each(serverNames)('%s', (name) => {
     })
 
     test('a server that hangs keeps who only looks, lists or deletes for a while, with all tries together', async () => {
-      const hanging = openS3Bucket(placeOf(proxy), 'b-one', { connectMs: 2000, stallMs: 60_000, attempts: 5, answerMs: 9000, briefMs: 300 })
+      const hanging = openS3Bucket(placeOf(proxy), 'b-one', {
+        connectMs: 2000,
+        stallMs: 60_000,
+        attempts: 5,
+        answerMs: 9000,
+        briefMs: 300,
+      })
       const [seen, staged] = [(await open().head('big'))!, await open().stage('hangs', 'o', [big])]
       proxy.faults = () => ({ kind: 'stall', after: 0 })
       for (const call of [
@@ -114,6 +120,31 @@ describe.each(serverNames)('%s', (name) => {
         () => hanging.discard('hangs', staged.handle),
       ])
         await expect(call()).rejects.toThrow(/TimeoutError|does not answer/)
+    })
+
+    test('of many who ask a server that hangs one waits on; when it answers again, all are answered', async () => {
+      const times = { silentMs: 300, restMs: 100 }
+      const bucket = openS3Bucket(placeOf(proxy), 'b-one', { ...patience, stallMs: 60_000, answerMs: 2000 }, times)
+      await bucket.head('big')
+      proxy.faults = () => ({ kind: 'stall', after: 0 })
+      let told = 0
+      const asked = Array.from({ length: 70 }, () => bucket.head('big').catch(() => void told++))
+      await vi.waitFor(() => expect(told).toBe(69), 5000)
+      const before = proxy.seen.length
+      for (let i = 0; i < 70; i++) await expect(bucket.head('big')).rejects.toThrow(/does not answer/)
+      expect(proxy.seen.length).toBe(before)
+      proxy.faults = () => null
+      await Promise.all(asked)
+      await vi.waitFor(() => bucket.head('big'), 5000)
+      const seen = await Promise.all(Array.from({ length: 70 }, () => bucket.head('big')))
+      expect(seen.every((one) => one?.bytes === big.length)).toBe(true)
+    })
+
+    test('one answer that never comes is asked for again', async () => {
+      const bucket = openS3Bucket(placeOf(proxy), 'b-one', { ...patience, stallMs: 60_000, answerMs: 200 })
+      proxy.faults = first(2, 'HEAD', { kind: 'stall', after: 0 })
+      expect(await bucket.head('big')).toMatchObject({ bytes: big.length })
+      expect(proxy.seen).toHaveLength(3)
     })
 
     test('an answer to the completion that is lost: it is published, and that is found', async () => {
