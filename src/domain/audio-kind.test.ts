@@ -18,6 +18,10 @@ test.for(['', 'RIFF', 'hello, world', '<!doctype html>'])('%j is no audio', (tex
   expect(audioKindOf(Buffer.from(text))).toBeNull()
 })
 
+test('text in UTF-16 is no audio, though it begins as a frame does', () => {
+  expect(audioKindOf(Buffer.from('\uFEFF{"a":1}', 'utf16le'))).toBeNull()
+})
+
 const wav = headOf('speech.wav')
 test.for([
   [{ name: 'a.mp3', contentType: 'audio/mpeg' }, wav, { name: 'a.mp3', type: 'audio/mpeg' }],
@@ -26,7 +30,9 @@ test.for([
   [{ name: null, contentType: 'Audio/OGG; codecs=opus' }, Buffer.from('?'), { name: 'audio.ogg', type: 'audio/ogg' }],
   [{ name: null, contentType: 'video/mp4' }, Buffer.from('?'), { name: 'audio', type: 'video/mp4' }],
   [{ name: 'x', contentType: 'audio/a\r\nb: c' }, Buffer.from('?'), { name: 'x', type: 'application/octet-stream' }],
-  [{ name: 'talk.2026', contentType: null }, wav, { name: 'talk.2026', type: 'audio/wav' }],
+  [{ name: 'talk.2026', contentType: null }, wav, { name: 'talk.2026.wav', type: 'audio/wav' }],
+  [{ name: 'get.php', contentType: 'audio/mpeg' }, Buffer.from('?'), { name: 'get.php.mp3', type: 'audio/mpeg' }],
+  [{ name: 'a.opus', contentType: null }, headOf('speech.ogg'), { name: 'a.opus', type: 'audio/ogg' }],
 ] as const)('%j is described', ([told, head, expected]) => {
   expect(describeAudio(told, head)).toEqual(expected)
 })

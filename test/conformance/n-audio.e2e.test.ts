@@ -122,10 +122,14 @@ const uploadAudio = async (door: Door, purpose: string): Promise<string> =>
   (await upload(door, wav, { purpose, filename: 'talk.wav' })).id
 
 test.skipIf(!hasScript)('161: audio that is a file of the project, and no other', async ({ subject }) => {
-  const mine = await uploadAudio(subject, 'user_data')
-  const { results } = await hear(subject, [{ file: mine }, { file: await uploadAudio(subject, 'assistants') }])
-  expect(heardIn(results)).toEqual({ a0: `heard ${wav.length} bytes of audio/wav in talk.wav` })
-  expect(codesIn(results)).toEqual({ a1: 'url_not_allowed' })
+  const files = await Promise.all(['user_data', 'batch', 'assistants'].map((purpose) => uploadAudio(subject, purpose)))
+  const { results } = await hear(
+    subject,
+    files.map((file) => ({ file })),
+  )
+  const heard = `heard ${wav.length} bytes of audio/wav in talk.wav`
+  expect(heardIn(results)).toEqual({ a0: heard, a1: heard })
+  expect(codesIn(results)).toEqual({ a2: 'url_not_allowed' })
 })
 
 test.skipIf(!hasScript || !hasSecondKey)(

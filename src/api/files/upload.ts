@@ -12,6 +12,8 @@ import {
   overQuota,
   unavailable,
 } from '../../domain/errors.ts'
+import { audioKindOf } from '../../domain/audio-kind.ts'
+import { kindBytes } from '../../domain/media-type.ts'
 import { makeFileId } from '../../domain/ids.ts'
 import { amountOf } from '../../domain/quota.ts'
 import { insertFile, type StoredFile } from '../../store/files.ts'
@@ -29,6 +31,7 @@ const invalidFormat = (what: string) => new ApiError(400, null, `Invalid file fo
 interface Received {
   readonly bytes: number
   readonly tooLarge: boolean
+  readonly head: Buffer
   readonly firstLine: Buffer
 }
 
@@ -87,10 +90,12 @@ async function store({ files }: ApiParts, blob: string, stream: AsyncIterable<Bu
   const first: Buffer[] = []
   let firstBytes = 0
   let firstEnded = false
+  let head = Buffer.alloc(0)
   async function* within(): AsyncGenerator<Buffer> {
     for await (const chunk of stream) {
       bytes += chunk.length
       if (bytes > maxBytes) continue
+      if (head.length < kindBytes) head = Buffer.concat([head, chunk.subarray(0, kindBytes)])
       if (!firstEnded) {
         const end = chunk.indexOf(0x0a)
         const piece = end < 0 ? chunk : chunk.subarray(0, end)
@@ -105,6 +110,7 @@ async function store({ files }: ApiParts, blob: string, stream: AsyncIterable<Bu
   return {
     bytes,
     tooLarge: bytes > maxBytes,
+    head,
     firstLine: firstBytes > firstLineBytes ? Buffer.from('{}') : Buffer.concat(first),
   }
 }
@@ -133,7 +139,7 @@ function judge(
   if (!uploadPurposes.includes(purpose)) throw invalidValue('purpose', purpose.slice(0, 100), uploadPurposes)
   if (received.tooLarge) throw fileTooLarge(maxBytes)
   if (received.bytes === 0) throw invalidFormat('The file is empty.')
-  if (purpose === 'batch') checkBatchFile(filename, received.firstLine)
+  if (purpose === 'batch') checkBatchFile(filename, received)
   const keptMs = expiryOf(fields) ?? (purpose === 'batch' ? limits.fileMs : null)
   const createdAt = clock.now()
   return {
@@ -155,8 +161,9 @@ async function takeStorage(tx: Queries, { projectId, bytes }: StoredFile, most: 
   if ((await storedBytes(tx, projectId)) + bytes > most) throw overQuota('storage_bytes', most, null)
 }
 
-/** As at OpenAI: no extension is fine, a wrong one is not; of the contents only the first line is looked at, and only whether it is JSON. */
-function checkBatchFile(filename: string, firstLine: Buffer): void {
+/** Audio, for the lines of a batch, is told by its first bytes. Else as at OpenAI: no extension is fine, a wrong one is not; of the contents only the first line is looked at, and only whether it is JSON. */
+function checkBatchFile(filename: string, { head, firstLine }: Received): void {
+  if (audioKindOf(head) !== null) return
   if (/\.[^.]*$/.test(filename) && !/\.jsonl$/i.test(filename))
     throw new ApiError(400, null, 'Invalid file format for Batch API. Must be .jsonl')
   const text = firstLine
