@@ -105,6 +105,12 @@ test('of an error that is a whole page, only the beginning is kept', () => {
   expect(body.length).toBeLessThan(20_000)
 })
 
+const headOf = (raw: readonly string[]) =>
+  readHead(
+    raw.map((text) => Buffer.from(text)),
+    () => 0,
+  )
+
 test('of the headers only what matters is read, whatever its case', () => {
   const raw = [
     'Content-Type',
@@ -117,10 +123,17 @@ test('of the headers only what matters is read, whatever its case', () => {
     'GZIP',
     'x-abcdefghi',
     'no',
+    'Content-Length',
+    '7',
   ]
-  const head = readHead(
-    raw.map((text) => Buffer.from(text)),
-    () => 0,
-  )
-  expect(head).toEqual({ requestId: 'abc', retryAfterMs: 2000, encoding: 'gzip' })
+  expect(headOf(raw)).toEqual({ requestId: 'abc', retryAfterMs: 2000, encoding: 'gzip', isDelimited: true })
+})
+
+test.each([
+  ['CONTENT-LENGTH', true],
+  ['transfer-encoding', true],
+  ['Content-Digest', false],
+  ['x-forwarded-hosts', false],
+])('an answer with %s says where it ends: %j', (name, isDelimited) => {
+  expect(headOf([name, '1'])).toMatchObject({ isDelimited })
 })

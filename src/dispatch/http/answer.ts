@@ -9,9 +9,16 @@ export interface Head {
   readonly retryAfterMs: number | null
   /** null: not compressed. */
   readonly encoding: string | null
+  /** Its length is told, or it comes in chunks; else its end is that of the connection (RFC 9112, 6.3), which may have come too soon. */
+  readonly isDelimited: boolean
 }
 
-const plain: Head = { requestId: null, retryAfterMs: null, encoding: null }
+const plain: Head = { requestId: null, retryAfterMs: null, encoding: null, isDelimited: true }
+/** By the length of their names and two letters of them, which tells them from others (`content-digest`): one of them is in nearly every answer. */
+const isDelimiting = (name: Buffer): boolean =>
+  (name.length === 14 && isLetter(name[0], 'c') && isLetter(name[8], 'l')) ||
+  (name.length === 17 && isLetter(name[0], 't') && isLetter(name[9], 'e'))
+const isLetter = (byte: number | undefined, letter: string): boolean => ((byte ?? 0) | 0x20) === letter.charCodeAt(0)
 
 /** By the length of their names: of no other header anything is made. */
 const telling: Readonly<Record<number, string>> = { 11: 'retry-after', 12: 'x-request-id', 16: 'content-encoding' }
@@ -19,17 +26,20 @@ const telling: Readonly<Record<number, string>> = { 11: 'retry-after', 12: 'x-re
 /** Reads raw headers: name, value, name, value, ... */
 export function readHead(raw: readonly Buffer[], now: () => number): Head {
   let head = plain
+  let isDelimited = false
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const written = raw[i]
-    const name = telling[written?.length ?? 0]
-    if (!written || name === undefined || ((written[0] ?? 0) | 0x20) !== name.charCodeAt(0)) continue
+    if (!written) continue
+    if (isDelimiting(written)) isDelimited = true
+    const name = telling[written.length]
+    if (name === undefined || !isLetter(written[0], name)) continue
     if (written.toString('latin1').toLowerCase() !== name) continue
     const value = raw[i + 1]?.toString('latin1').trim() ?? ''
     if (name === 'retry-after') head = { ...head, retryAfterMs: parseRetryAfter(value, now()) }
     else if (name === 'content-encoding') head = { ...head, encoding: value.toLowerCase() }
     else if (value !== '') head = { ...head, requestId: value }
   }
-  return head
+  return isDelimited ? head : { ...head, isDelimited }
 }
 
 export function contentTypeOf(raw: readonly Buffer[]): string | null {
@@ -37,6 +47,12 @@ export function contentTypeOf(raw: readonly Buffer[]): string | null {
     (name, i) => i % 2 === 0 && name.length === 12 && name.toString('latin1').toLowerCase() === 'content-type',
   )
   return at < 0 ? null : (raw[at + 1]?.toString('latin1').trim() ?? null)
+}
+
+/** Does it begin as JSON and break off? */
+export function breaksOff(body: readonly Buffer[]): boolean {
+  const bytes = withoutBom(inOne(body))
+  return /^\s*[[{]/.test(bytes.toString('latin1', 0, 64)) && usageIn(bytes) === null
 }
 
 /** What an answer puts into the result (D17): its own bytes where they are JSON, on one line. They may lie where those of the next answer will. */

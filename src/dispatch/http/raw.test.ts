@@ -91,8 +91,12 @@ describe('compressed, though nobody asked for it', () => {
     expect(textOf(await openWire(url).post())).toBe('{"error":"no"}')
   })
 
+  test.each([12, gzipSync(json).length - 1])('what is cut off after %i bytes may come whole another time', async (bytes) => {
+    for (const status of [200, 500])
+      expect(await answeredBy(packed(gzipSync(json).subarray(0, bytes), 'gzip', status))).toMatchObject({ kind: 'broken' })
+  })
+
   test.each([
-    ['cut off', gzipSync(json).subarray(0, 12), 'gzip'],
     ['no gzip at all', Buffer.from([0x1f, 0x8b, 1, 2, 3]), 'gzip'],
     ['an encoding that nobody here knows', gzipSync(json), 'zstd'],
   ])('what is %s is no answer, and no trouble', async (_, body, encoding) => {
@@ -209,6 +213,19 @@ describe('what comes before an answer, and older forms', () => {
     const { post } = openWire(url)
     for (let n = 0; n < 4; n++) expect(textOf(await post())).toBe(json)
     expect(connections.size).toBe(2)
+  })
+
+  test.each([
+    ['{"choices":[{"mess', 'broken'],
+    [' [1,2', 'broken'],
+    [json, 'answered'],
+    ['<html>', 'answered'],
+    ['', 'answered'],
+  ])('an answer that ends with its connection and says %j', async (body, kind) => {
+    for (const version of ['1.0', '1.1']) {
+      const url = await serveRaw((socket) => socket.end(`HTTP/${version} 200 OK\r\ncontent-digest: none\r\n\r\n${body}`))
+      expect(await openWire(url).post()).toMatchObject({ kind })
+    }
   })
 
   test('headers without end are broken, not remembered', async () => {

@@ -1,7 +1,7 @@
 import { Client, type buildConnector, type Dispatcher as Undici } from 'undici'
 import type { Outcome } from '../../domain/outcome.ts'
 import type { Clock } from '../../kit/clock.ts'
-import { contentTypeOf, readHead, type Head } from './answer.ts'
+import { breaksOff, contentTypeOf, readHead, type Head } from './answer.ts'
 import { outcomeOf, wasClosed } from './failure.ts'
 import { unpack } from './unpack.ts'
 
@@ -116,9 +116,11 @@ export function openSlot<T>(
   }
 
   function answered(): Outcome {
-    const { requestId = null, retryAfterMs = null, encoding = null } = head ?? {}
+    const { requestId = null, retryAfterMs = null, encoding = null, isDelimited = true } = head ?? {}
     const body = encoding === null ? chunks : unpack(encoding, chunks, limits.maxBytes)
     if (body === 'too-large') return { kind: 'too-large', limitBytes: limits.maxBytes }
+    if (body === 'cut-off' || (!isDelimited && !typed && status < 300 && breaksOff(body)))
+      return { kind: 'broken', message: 'the answer ended too soon' }
     return { kind: 'answered', status, requestId, retryAfterMs, body, ...(typed && { contentType }) }
   }
 

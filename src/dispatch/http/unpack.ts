@@ -1,4 +1,5 @@
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib'
+import { codeOf } from './failure.ts'
 
 const inflaters: Readonly<Record<string, (packed: Buffer, options: { maxOutputLength: number }) => Buffer>> = {
   gzip: gunzipSync,
@@ -7,13 +8,17 @@ const inflaters: Readonly<Record<string, (packed: Buffer, options: { maxOutputLe
   br: brotliDecompressSync,
 }
 
-/** Backends are asked not to compress; some proxies do so all the same. What cannot be unpacked stays as it is: it is not JSON then, which says enough. */
-export function unpack(encoding: string, chunks: Buffer[], maxBytes: number): Buffer[] | 'too-large' {
+/**
+ * Backends are asked not to compress; some proxies do so all the same. What cannot be unpacked stays as it is: it is not JSON then, which says enough; but of what ends too soon
+ * the rest may come another time.
+ */
+export function unpack(encoding: string, chunks: Buffer[], maxBytes: number): Buffer[] | 'too-large' | 'cut-off' {
   const inflate = inflaters[encoding]
   if (!inflate) return chunks
   try {
     return [inflate(Buffer.concat(chunks), { maxOutputLength: maxBytes })]
   } catch (error) {
-    return error instanceof RangeError ? 'too-large' : chunks
+    if (error instanceof RangeError) return 'too-large'
+    return codeOf(error) === 'Z_BUF_ERROR' ? 'cut-off' : chunks
   }
 }
