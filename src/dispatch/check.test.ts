@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { gzipSync } from 'node:zlib'
 import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { freePort } from '../../test/support/free-port.ts'
@@ -9,6 +10,7 @@ import { startSimulator } from './simulate/simulator.ts'
 interface Route {
   readonly status: number
   readonly body: string
+  readonly headers?: Readonly<Record<string, string>>
 }
 type Routes = Readonly<Record<string, (request: IncomingMessage, body: string) => Route>>
 
@@ -19,11 +21,18 @@ async function server(routes: Routes, header = 'uvicorn') {
     let body = ''
     for await (const chunk of request) body += String(chunk)
     asked.push(`${request.method} ${request.url} ${body}`.trim())
-    const { status, body: said } = routes[`${request.method} ${request.url}`]?.(request, body) ?? {
+    const {
+      status,
+      body: said,
+      headers,
+    } = routes[`${request.method} ${request.url}`]?.(request, body) ?? {
       status: 404,
       body: '{"detail":"Not Found"}',
     }
-    response.writeHead(status, { server: header, 'content-type': 'application/json' }).end(said)
+    const isPacked = headers?.['content-encoding'] === 'gzip'
+    response
+      .writeHead(status, { server: header, 'content-type': 'application/json', ...headers })
+      .end(isPacked ? gzipSync(said) : said)
   }
   const listening = createServer((request, response) => void answer(request, response))
   await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve))
@@ -86,6 +95,27 @@ test('llama.cpp, which says 501 to what it was not started for', async () => {
     'llama.cpp',
   )
   expect(await check(url)).toMatchObject({ kind: 'llama.cpp', endpoints: ['/v1/completions'], gauges: null, first: { endpoint: '/v1/completions', status: 200 } }) // prettier-ignore
+})
+
+test('what answers and is no endpoint: a model that cannot do it, a page to log in at, the way to one, nobody behind a proxy', async () => {
+  const said = (status: number, body: string, headers?: Record<string, string>) => () => ({
+    status,
+    body,
+    ...(headers && { headers }),
+  })
+  const { url } = await server({
+    'GET /v1/models': () => ({ ...models('vllm', 'm')(), headers: { 'content-encoding': 'gzip' } }),
+    'POST /v1/chat/completions': said(400, '{"message":"[{\'type\': \'missing\'}]"}', { 'content-encoding': 'gzip' }),
+    'POST /v1/completions': said(500, '{"error":{"message":"\'prompt\' is required"}}'),
+    'POST /v1/embeddings': said(400, '{"object":"error","message":"The model does not support Embeddings API"}'),
+    'POST /v1/responses': said(200, '<html>Log in</html>'),
+    'POST /v1/moderations': said(302, '', { location: '/login' }),
+    'POST /v1/rerank': said(502, '<h1>Bad Gateway</h1>'),
+    'POST /v1/score': said(200, '{"data":[]}'),
+  })
+  const found = await check(url)
+  expect(found.told).toEqual({ kind: 'models', models: ['m'] })
+  expect(found.endpoints).toEqual(['/v1/chat/completions', '/v1/completions', '/v1/score'])
 })
 
 test('one that does not list its models, and one that refuses the key: what must be done is said', async () => {

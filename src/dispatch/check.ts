@@ -8,6 +8,7 @@ import { readTold, type Told } from './discovery.ts'
 import type { BackendSettings } from './feed.ts'
 import { outcomeOf } from './http/failure.ts'
 import { proxyRefused, routeTo, type Route } from './http/route.ts'
+import { unpack } from './http/unpack.ts'
 
 export interface CheckedBackend {
   readonly url: string
@@ -58,7 +59,7 @@ export async function checkBackend(
   const has: string[] = []
   for (const { url: path } of endpoints) {
     const answer = await ask(path, {}).catch(() => null)
-    if (answer && answer.status !== 401 && answer.status !== 403 && isThere(answer.status)) has.push(path)
+    if (answer && isThere(answer.status, answer.body.toString())) has.push(path)
   }
   return {
     url,
@@ -91,7 +92,7 @@ async function send(
   const answer = await pool.request({
     path,
     method: body ? 'POST' : 'GET',
-    headers: { ...headers, ...(body && { 'content-type': 'application/json' }) },
+    headers: { 'accept-encoding': 'identity', ...headers, ...(body && { 'content-type': 'application/json' }) },
     body: body && JSON.stringify(body),
     signal: AbortSignal.timeout(ms),
     reset: true, // NOTE: a server may leave the body of what it refuses in the connection, and take it for the next request
@@ -103,7 +104,9 @@ async function send(
     bytes += chunk.length
     if (bytes > maxBytes) throw new Error(`its answer has more than ${maxBytes} bytes`)
   }
-  return { status: answer.statusCode, server: String(answer.headers.server ?? ''), body: Buffer.concat(chunks) }
+  const unpacked = unpack(String(answer.headers['content-encoding'] ?? '').toLowerCase(), chunks, maxBytes)
+  if (!Array.isArray(unpacked)) throw new Error('its answer cannot be unpacked')
+  return { status: answer.statusCode, server: String(answer.headers.server ?? ''), body: Buffer.concat(unpacked) }
 }
 
 /** What the answer for its models says of it. */

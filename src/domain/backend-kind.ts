@@ -37,5 +37,23 @@ export function kindOf({ server, owners: owned, metrics }: Signs): string | null
 export const metricsIn = (page: string): { readonly name: string; readonly type: string }[] =>
   [...page.matchAll(/^# TYPE (\S+) (\w+)\s*$/gm)].map(([, name = '', type = '']) => ({ name, type }))
 
-/** Asked with an empty body, is an endpoint there? One that is not there has no route, no method for it, or says that it is not implemented; any other answer is a check of the body. */
-export const isThere = (status: number): boolean => status !== 404 && status !== 405 && status !== 501
+/** Of refusals of an empty body: who may not come in, no route, no method for it, no such thing here, nobody behind the proxy. */
+const notThere = new Set([401, 403, 404, 405, 501, 502, 503, 504])
+
+/**
+ * Asked with an empty body, is an endpoint there? One that is there refuses the body, with whatever status, or makes something of it, in JSON; pages to log in at and redirects
+ * to them are not it. vLLM has routes for what its model cannot do, and says 400 that the model does not support it (its `serving_*.py`).
+ */
+export function isThere(status: number, body: string): boolean {
+  if (notThere.has(status) || (status >= 300 && status < 400)) return false
+  return status < 300 ? isJson(body) : !/\bdoes not support\b/i.test(body)
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
