@@ -15,7 +15,7 @@ import { openS3Blobs } from './blobs-s3.ts'
 import { BlobMissing, NoRoom, type Blobs, type S3BlobsPlace } from './blobs.ts'
 
 const MiB = 1024 * 1024
-const patience = { connectMs: 2000, stallMs: 2000, attempts: 2, answerMs: 9000, briefMs: 10_000 }
+const patience = { connectMs: 2000, stallMs: 2000, attempts: 2, storeMs: 20_000, answerMs: 9000, briefMs: 10_000 }
 const bytesOf = async (blobs: Blobs, name: string): Promise<Buffer> => {
   const chunks: Buffer[] = []
   for await (const chunk of blobs.read(name)) chunks.push(Buffer.from(chunk))

@@ -4,16 +4,17 @@ import { bucket, scratchBucket, type Fleet } from './fleet.ts'
 import type { Run } from './customers.ts'
 
 /**
- * What is left once every batch has ended and the hour has passed after which the janitor looks for the last time: it is passed by setting the rows' times back. Gives what
- * should not be there, in words.
+ * What is left once every batch has ended and the hour has passed after which the janitor looks for the last time: it is passed by setting the rows' times back, again and again,
+ * since what comes late within that hour (a put that stood still for its minute and is sent again) comes here within the time that is looked. Gives what should not be there, in
+ * words.
  */
 export async function leftBehind(fleet: Fleet, runs: readonly Run[], withinMs = 60_000): Promise<string[]> {
   const db = new pg.Client(fleet.postgres.url)
   await db.connect()
   try {
-    await db.query(`update batches set sweep_at = 0 where sweeps < 2`)
     await db.query(`update uploads set renewed_until = 0`)
     for (const end = Date.now() + withinMs; ; await pause(500)) {
+      await db.query(`update batches set sweep_at = 0, sweeps = least(sweeps, 1) where sweep_at > 0`)
       const found = await look(fleet, db, runs)
       if (found.length === 0 || Date.now() > end) return found
     }

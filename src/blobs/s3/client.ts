@@ -10,23 +10,36 @@ import type { Breaker } from './breaker.ts'
 import { S3Failure } from './failure.ts'
 
 /**
- * How long a call may take to connect, and stand still, and how often it is tried. Of one that carries no bytes: how long a try may wait for its answer, and all tries together
- * may take.
+ * How long a call may take to connect, and stand still, and how often it is tried; how long a try that sends bytes or asks for some may wait for the beginning of its answer, beside
+ * what it takes to send them. Of one that carries no bytes: how long a try may wait, and all tries together may take.
  */
 export interface Patience {
   readonly connectMs: number
   readonly stallMs: number
   readonly attempts: number
+  readonly storeMs: number
   readonly answerMs: number
   readonly briefMs: number
 }
-export const usualPatience: Patience = { connectMs: 10_000, stallMs: 60_000, attempts: 5, answerMs: 9_000, briefMs: 30_000 }
+export const usualPatience: Patience = {
+  connectMs: 10_000,
+  stallMs: 60_000,
+  attempts: 5,
+  storeMs: 20_000,
+  answerMs: 9_000,
+  briefMs: 30_000,
+}
+/** The slowest way to a store that is worth waiting for. */
+const slowestBytesPerMs = 100
 
 /** One S3 server under one set of credentials. */
 export interface S3Server {
   readonly endpoint: string
-  /** Asks the server something, `what` in words. @throws {S3Failure}; the signal's reason when it aborts */
-  ask<T>(what: string, call: Call<T>, signal?: AbortSignal): Promise<T>
+  /**
+   * Asks the server something, `what` in words. `sent`: so many bytes go along, or come back if it is 0; not given: it is work that the server may take its time for (it puts parts
+   * together, it copies). @throws {S3Failure}; the signal's reason when it aborts
+   */
+  ask<T>(what: string, call: Call<T>, signal?: AbortSignal, sent?: number): Promise<T>
   /** The same for a call that carries no bytes: a server that hangs keeps those who only look, list or delete for half a minute at most, and behind a breaker one of them. */
   askBriefly<T>(what: string, call: Call<T>, signal?: AbortSignal): Promise<T>
 }
@@ -61,7 +74,11 @@ export function openS3(access: S3Access, patience: Patience = usualPatience, bre
 
   return {
     endpoint: access.endpoint,
-    ask: (what, call, signal) => send(what, call, signal ? { abortSignal: signal } : {}),
+    ask: (what, call, signal, sent) =>
+      send(what, call, {
+        ...(signal && { abortSignal: signal }),
+        ...(sent !== undefined && { requestTimeout: patience.storeMs + sent / slowestBytesPerMs }),
+      }),
     async askBriefly(what, call, signal) {
       const silence = new S3Failure(timeout, null, `S3 could not ${what}: it does not answer`)
       const limit = abortUnder(signal)

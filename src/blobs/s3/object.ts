@@ -111,6 +111,7 @@ async function openBody(
         o,
       ),
     signal,
+    0,
   )
   const body = got.Body as Readable
   if (tag !== undefined && untagged(got.ETag) !== tag) {

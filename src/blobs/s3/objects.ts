@@ -13,6 +13,7 @@ export async function putObject(s3: S3Server, { bucket, key }: ObjectAt, bytes: 
     `write '${key}' in '${bucket}'`,
     (client, o) => client.putObject({ Bucket: bucket, Key: key, Body: bytes, ContentType: 'application/octet-stream' }, o),
     signal,
+    bytes.length,
   )
 }
 

@@ -44,6 +44,7 @@ export async function sendPart(
     `write part ${number} of '${upload.key}' in '${upload.bucket}'`,
     (client, o) => client.uploadPart({ ...called(upload), PartNumber: number, Body: body }, o),
     signal,
+    body.length,
   )
   return untagged(ETag)
 }
