@@ -1,8 +1,8 @@
-/** A bucket whose server takes every call and answers none: it holds up nobody else, nor a stop, and what waited for it goes on when it answers again. */
+/** A server of buckets that takes every call and answers none: it holds up nobody else, nor a stop, and what waited for it goes on when it answers again. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { startSimulator } from '../../src/app.ts'
-import { followToEnd, poll } from '../conformance/follow.ts'
+import { follow, followToEnd, poll } from '../conformance/follow.ts'
 import { linesOf, model, times } from '../conformance/lines.ts'
 import { readResults } from '../conformance/results.ts'
 import { allBatches, create, upload, type Door } from '../conformance/wire.ts'
@@ -76,3 +76,43 @@ test.skipIf(name === undefined)(
   },
   180_000,
 )
+
+test.skipIf(name === undefined)('a stop while the store of results stands still', { timeout: 120_000 }, async () => {
+  await using s3 = await startS3(name ?? '')
+  await using proxy = await startFaultProxy(s3.url)
+  await using folder = await openFolder()
+  await using simulator = await startSimulator({ models: [model], firstTokenMs: 500, tokenMs: 0, slots: 4 })
+  const client = clientOf(s3)
+  onTestFinished(() => client.destroy())
+  await client.createBucket({ Bucket: 'night' })
+  await mkdir(folder.in('settings'))
+  await writeFile(folder.in('settings/secret'), s3.secretAccessKey)
+  await writeFile(
+    folder.in('settings/nightshift.yaml'),
+    `blobs: { bucket: night, ${accessInFile(proxy.url, s3.accessKeyId)} }\nshard: { shortBytes: 1 }\nflush: { every: 200ms }\n`,
+  )
+  const flags = ['--config', folder.in('settings/nightshift.yaml'), '--grace', '2s']
+  const open = () => serve(folder.in('data'), simulator.url, { flags })
+  const server = await open()
+  onTestFinished(() => server[Symbol.asyncDispose]())
+  const lines = linesOf(times(40))
+  const { id } = await create(server, { input_file_id: (await upload(server, lines.text)).id })
+  await follow(server, id, ({ request_counts }) => request_counts.completed > 0)
+  const before = proxy.seen.length
+  proxy.faults = ({ method }) => (method === 'PUT' ? { kind: 'stall', after: 0 } : null)
+  await poll(
+    async () => proxy.seen.slice(before).some((one) => one.startsWith('PUT')),
+    (put) => put,
+    'results are put',
+  )
+  const askedAt = performance.now()
+  server.signal('SIGTERM')
+  expect((await server.ended).code).toBe(0)
+  expect(performance.now() - askedAt, 'a stop').toBeLessThan(10_000)
+
+  proxy.faults = () => null
+  await using again = await open()
+  const batch = await followToEnd(again, id, 60_000)
+  expect(batch).toMatchObject({ status: 'completed', request_counts: { completed: 40 } })
+  await readResults(again, batch, lines.customIds)
+})
