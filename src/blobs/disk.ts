@@ -103,18 +103,21 @@ function quiet(promise: Promise<void>): Promise<void> {
   return promise
 }
 
+/** So many pieces go to the system in one call. */
+const callPieces = 64
+
 async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[]): Promise<void> {
-  let rest = chunks.length > 64 ? [Buffer.concat(chunks)] : chunks
-  for (;;) {
-    rest = rest.filter((chunk) => chunk.length > 0)
-    if (rest.length === 0) return
-    let { bytesWritten } = await handle.writev(rest)
-    rest = rest.map((chunk) => {
-      const done = Math.min(bytesWritten, chunk.length)
-      bytesWritten -= done
-      return chunk.subarray(done)
-    })
-  }
+  for (let from = 0; from < chunks.length; from += callPieces)
+    for (let rest = chunks.slice(from, from + callPieces); ;) {
+      rest = rest.filter((chunk) => chunk.length > 0)
+      if (rest.length === 0) break
+      let { bytesWritten } = await handle.writev(rest)
+      rest = rest.map((chunk) => {
+        const done = Math.min(bytesWritten, chunk.length)
+        bytesWritten -= done
+        return chunk.subarray(done)
+      })
+    }
 }
 
 /** The bytes from `start` up to `end`, in chunks of at most 1 MiB, the next one read ahead into the memory of the one before. `short` makes the error for a file that ends before. */

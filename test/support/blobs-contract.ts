@@ -38,6 +38,12 @@ export function blobsContract(open: () => Promise<Blobs>): void {
     await blobs.put('list', [Buffer.from('x'), Buffer.from('y')])
     expect(await blobs.put('none', pieces())).toBe(0)
     expect(await whole(blobs.read('list'))).toBe('xy')
+    const many = Array.from({ length: 1100 }, (_, i) => (i % 200 < 70 ? '' : `${i};`))
+    await blobs.put(
+      'many',
+      many.map((piece) => Buffer.from(piece)),
+    )
+    expect(await whole(blobs.read('many'))).toBe(many.join(''))
     expect(await whole(blobs.read('none'))).toBe('')
     expect(await blobs.head('none')).toBe(0)
   })
