@@ -1,8 +1,11 @@
+import { allowMany } from '../kit/abort.ts'
+
 /** Ends at an abort even while the source is silent. */
 export async function* untilAborted<T>(source: AsyncIterable<T>, signal?: AbortSignal): AsyncGenerator<T> {
   if (!signal) return yield* source
   let refuse = (_reason: unknown): void => {}
   const abort = () => refuse(signal.reason)
+  allowMany(signal)
   signal.addEventListener('abort', abort, { once: true })
   const iterator = source[Symbol.asyncIterator]()
   let ended = false

@@ -12,7 +12,7 @@ export interface AbortUnder {
 export const over = 'over'
 
 /** Many may listen to one that stops everything, and each of them leaves. */
-const allowMany = (signal: AbortSignal): void => setMaxListeners(0, signal)
+export const allowMany = (signal: AbortSignal): void => setMaxListeners(0, signal)
 
 /** NOTE: `AbortSignal.any` leaves something behind on a signal that lives long, with each call (Node 20). */
 export function abortUnder(above: AbortSignal | undefined): AbortUnder {

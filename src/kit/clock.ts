@@ -1,3 +1,5 @@
+import { allowMany } from './abort.ts'
+
 /** Three kinds of time, kept apart: stamps by the wall clock, time-outs and rates by the monotonic one, leases by the database's. */
 export interface Clock {
   /** Milliseconds since 1970 by the wall clock. It may jump. */
@@ -20,6 +22,8 @@ export const systemClock: Clock = {
         resolve()
       }
       const timer = setTimeout(end, Math.min(ms, 0x7fffffff))
-      signal?.addEventListener('abort', end, { once: true })
+      if (!signal) return
+      allowMany(signal)
+      signal.addEventListener('abort', end, { once: true })
     }),
 }
