@@ -10,6 +10,7 @@ export interface BackendOptions {
 }
 export interface FakeBackend extends AsyncDisposable {
   readonly url: string
+  /** `first` and `last`: when a request came, in ms, the first since this was asked before and the last of all. */
   counts(): Promise<{ requests: number; refused: number; most: number; first: number; last: number }>
 }
 
@@ -103,7 +104,10 @@ function serve({ delayMs, slots }: BackendOptions): void {
   })
   server.keepAliveTimeout = 60_000
   server.listen({ port: 0, host: '127.0.0.1', backlog: 16_384 }, () => process.send?.((server.address() as AddressInfo).port))
-  process.on('message', () => process.send?.({ requests, refused, most, first, last }))
+  process.on('message', () => {
+    process.send?.({ requests, refused, most, first, last })
+    first = 0
+  })
   process.on('disconnect', () => process.exit())
 }
 

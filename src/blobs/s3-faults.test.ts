@@ -8,6 +8,7 @@ import { whole } from '../../test/support/blobs-contract.ts'
 import { s3Error, startFaultProxy, type Fault, type FaultProxy } from '../../test/support/fault-proxy.ts'
 import { clientOf, findS3Program, placeOf, serverNames, startS3, type S3TestServer } from '../../test/support/s3-server.ts'
 import type { S3Place } from '../domain/grant.ts'
+import { openS3Blobs } from './blobs-s3.ts'
 import { openS3Bucket } from './bucket-s3.ts'
 import { BucketDenied, ObjectChanged, type Bucket } from './bucket.ts'
 
@@ -139,6 +140,28 @@ describe.each(serverNames)('%s', (name) => {
       await vi.waitFor(() => bucket.head('big'), 5000)
       const seen = await Promise.all(Array.from({ length: 70 }, () => bucket.head('big')))
       expect(seen.every((one) => one?.bytes === big.length)).toBe(true)
+    })
+
+    test('who waits behind slow readers of our own takes the server for no silent one', async () => {
+      const times = { silentMs: 300, restMs: 60_000 }
+      const bucket = openS3Bucket(placeOf(proxy), 'b-one', { ...patience, stallMs: 60_000, briefMs: 60_000 }, times)
+      const seen = (await bucket.head('big'))!
+      const readers = Array.from({ length: 64 }, () => bucket.read('big', seen)[Symbol.asyncIterator]())
+      await Promise.all(readers.map((reader) => reader.next()))
+      const asked = Promise.allSettled(Array.from({ length: 6 }, () => bucket.head('big')))
+      await new Promise((resolve) => setTimeout(resolve, 900))
+      await Promise.all(readers.map(async (reader) => reader.return?.()))
+      expect((await asked).map(({ status }) => status)).toEqual(Array(6).fill('fulfilled'))
+    })
+
+    test('a list may take longer than a look', async () => {
+      const place = { ...placeOf(proxy), bucket: 'b-one', prefix: 'blobs/' }
+      const blobs = openS3Blobs(place, { ...patience, stallMs: 60_000, answerMs: 100 })
+      await blobs.put('listed', Buffer.from('x'))
+      proxy.faults = ({ method }) => (method === 'GET' ? { kind: 'late', ms: 400, over: () => {} } : null)
+      const names: string[] = []
+      for await (const { name } of blobs.list('listed')) names.push(name)
+      expect(names).toEqual(['listed'])
     })
 
     test('answers that never come are asked for again, each on another connection', async () => {

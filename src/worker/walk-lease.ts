@@ -1,11 +1,13 @@
 import { Stopped } from '../domain/stop.ts'
+import type { Clock } from '../kit/clock.ts'
 import { abortUnder, orAborted, over } from '../kit/abort.ts'
 import { renewWalk, type Walk } from '../store/walks.ts'
 import type { WorkerParts } from './parts.ts'
 
 /**
  * Does `work` under a walk's lease: renews it while the work lasts, and aborts the work when it is lost (or when the database has been out of reach for as
- * long as the lease) or when the worker stops. Work that is aborted is not waited for: what it still does stands under an old fence, as that of a killed process does.
+ * long as the lease) or when the worker stops.
+ * @throws {Abandoned} work that does not end soon after its abort
  */
 export async function underLease<T>(
   { db, clock, settings: { leaseMs, renewMs } }: Pick<WorkerParts, 'db' | 'clock' | 'settings'>,
@@ -27,10 +29,35 @@ export async function underLease<T>(
     }
   })()
   try {
-    return await orAborted(work(working.signal), working.signal)
+    return await orAbandoned(work(working.signal), working.signal, clock)
   } finally {
     done.abort(over)
     working.leave()
     await renewing
+  }
+}
+
+/**
+ * Work that goes on although it was aborted: it stands at something that does not answer. Where it may yet make something appear, its lease is not given back but lapses, as
+ * that of a killed process does.
+ */
+export class Abandoned extends Error {
+  override name = 'Abandoned'
+}
+
+/** A call that cannot be taken back, such as the last of an upload, is over by then. */
+const lastMs = 2000
+
+async function orAbandoned<T>(doing: Promise<T>, signal: AbortSignal, clock: Clock): Promise<T> {
+  try {
+    return await orAborted(doing, signal)
+  } catch (error) {
+    if (!signal.aborted) throw error
+    const ended = new AbortController()
+    const end = () => ended.abort(over)
+    doing.then(end, end)
+    await clock.sleep(lastMs, ended.signal)
+    if (ended.signal.aborted) return doing
+    throw new Abandoned('the work was aborted and did not end', { cause: signal.reason })
   }
 }

@@ -11,18 +11,23 @@ function open() {
   const breaker: Breaker = makeBreaker({ silentMs: 5000, restMs: 4000 }, () => Date.now())
   const cut: string[] = []
   const out = new Map<string, Out>()
+  const ours = { full: false }
   const call = (...names: string[]) =>
     names.map((name) => {
-      const entered = breaker.enter(() => {
-        cut.push(name)
-        out.get(name)?.leave(true)
-      })
+      const entered = breaker.enter(
+        () => {
+          cut.push(name)
+          out.get(name)?.leave(true)
+        },
+        () => ours.full,
+      )
       if (entered) out.set(name, entered)
       return entered !== null
     })
   return {
     answered: () => breaker.answered(),
     cut,
+    ours,
     call,
     out,
     leave: (name: string, inVain = false) => out.get(name)?.leave(inVain),
@@ -84,4 +89,15 @@ test('one that gave up, or that waited in vain while others were answered, says 
   answered()
   leave('b', true)
   expect(call('c')).toEqual([true])
+})
+
+test('calls that stand behind others of our own say nothing of the server', () => {
+  const { call, cut, ours } = open()
+  ours.full = true
+  call('a', 'b', 'c', 'd')
+  pass(6000)
+  expect([cut, call('e')]).toEqual([[], [true]])
+  ours.full = false
+  pass(5000)
+  expect(cut).toEqual(['b', 'c', 'd', 'e'])
 })

@@ -4,8 +4,11 @@
  * once. Any answer ends that, also a refusal.
  */
 export interface Breaker {
-  /** A call wants to go out; null: it may not now. `cut` ends one that is out when the server turns out to be silent. */
-  enter(cut: () => void): Out | null
+  /**
+   * A call wants to go out; null: it may not now. `cut` ends one that is out when the server turns out to be silent. `waitsForUs`: calls stand behind others of our own, which
+   * says nothing of the server.
+   */
+  enter(cut: () => void, waitsForUs: () => boolean): Out | null
   /** Something was answered, to whomever. */
   answered(): void
 }
@@ -30,6 +33,7 @@ const several = 3
 interface Waiting {
   readonly since: number
   readonly cut: () => void
+  readonly waitsForUs: () => boolean
 }
 
 export function makeBreaker({ silentMs, restMs }: BreakerTimes, now: () => number = () => performance.now()): Breaker {
@@ -43,16 +47,16 @@ export function makeBreaker({ silentMs, restMs }: BreakerTimes, now: () => numbe
   /** The one that has waited longest goes on waiting: it finds out. */
   function look(): void {
     const inVain = [...waiting].filter((one) => unanswered(one) && now() - one.since >= silentMs)
-    if (silent || inVain.length < several) return
+    if (silent || inVain.length < several || inVain[0]?.waitsForUs()) return
     silent = true
     for (const one of waiting) if (one !== inVain[0]) one.cut()
   }
 
   return {
-    enter(cut) {
+    enter(cut, waitsForUs) {
       if (silent && (waiting.size > 0 || now() < restUntil)) return null
       const isProbe = silent
-      const one: Waiting = { since: now(), cut }
+      const one: Waiting = { since: now(), cut, waitsForUs }
       waiting.add(one)
       const timer = setTimeout(look, silentMs)
       return {

@@ -1,5 +1,8 @@
 import { lookup } from 'node:dns'
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
 import type { LookupFunction } from 'node:net'
+import type { Readable } from 'node:stream'
 import type { S3 } from '@aws-sdk/client-s3'
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { S3Access } from '../../domain/grant.ts'
@@ -10,8 +13,8 @@ import type { Breaker } from './breaker.ts'
 import { S3Failure } from './failure.ts'
 
 /**
- * How long a call may take to connect, and stand still, and how often it is tried; how long a try that sends bytes or asks for some may wait for the beginning of its answer, beside
- * what it takes to send them. Of one that carries no bytes: how long a try may wait, and all tries together may take.
+ * How long a call may take to connect, and stand still, and how often it is tried; how long a try that sends few bytes or asks for some may wait for the beginning of its
+ * answer. Of one that carries no bytes: how long a try may wait, and all tries together may take.
  */
 export interface Patience {
   readonly connectMs: number
@@ -29,8 +32,8 @@ export const usualPatience: Patience = {
   answerMs: 9_000,
   briefMs: 30_000,
 }
-/** The slowest way to a store that is worth waiting for. */
-const slowestBytesPerMs = 100
+/** What is longer may take its time on a line that many share: then only standing still is an end. */
+const fewBytes = 256 * 1024
 
 /** One S3 server under one set of credentials. */
 export interface S3Server {
@@ -40,8 +43,11 @@ export interface S3Server {
    * together, it copies). @throws {S3Failure}; the signal's reason when it aborts
    */
   ask<T>(what: string, call: Call<T>, signal?: AbortSignal, sent?: number): Promise<T>
-  /** The same for a call that carries no bytes: a server that hangs keeps those who only look, list or delete for half a minute at most, and behind a breaker one of them. */
-  askBriefly<T>(what: string, call: Call<T>, signal?: AbortSignal): Promise<T>
+  /**
+   * The same for a call that carries no bytes: a server that hangs keeps those who only look, list or delete for half a minute at most, and behind a breaker one of them.
+   * `once`: the server has more to do than to look, so that one try may take all of the time.
+   */
+  askBriefly<T>(what: string, call: Call<T>, signal?: AbortSignal, once?: boolean): Promise<T>
 }
 
 interface CallOptions {
@@ -58,11 +64,24 @@ const idleSocketMs = 10_000
 /** Nothing but the endpoint is ever contacted, and nothing but what is given here is looked at: no file, no variable and no address of the machine. */
 export function openS3(access: S3Access, patience: Patience = usualPatience, breaker?: Breaker): S3Server {
   let opened: Promise<S3> | undefined
+  const connections = { keepAlive: true, maxSockets: socketsAtMost, timeout: idleSocketMs, lookup: lookupHost }
+  const agents = { httpAgent: new HttpAgent(connections), httpsAgent: new HttpsAgent(connections) }
+  /** Answers that have begun and are not read to their end. */
+  let reading = 0
+  /** Most connections are held by those who read slowly, and others wait for one. */
+  const isFull = (): boolean =>
+    reading > socketsAtMost / 2 && Object.values(agents).some(({ requests }) => Object.keys(requests).length > 0)
+
+  function began(answer: Readable): void {
+    breaker?.answered()
+    reading++
+    answer.once('close', () => reading--)
+  }
 
   async function send<T>(what: string, call: Call<T>, options: CallOptions): Promise<T> {
     const { abortSignal: signal } = options
     signal?.throwIfAborted()
-    const client = await (opened ??= openClient(access, patience, () => breaker?.answered())) // NOTE: late: the client takes 0.2 s to load, which those without S3 need not wait for
+    const client = await (opened ??= openClient(access, patience, agents, began)) // NOTE: late: the client takes 0.2 s to load, which those without S3 need not wait for
     try {
       // NOTE: the client does not look at the signal while it pauses between two tries
       return await orAborted(call(client, options), signal)
@@ -77,20 +96,26 @@ export function openS3(access: S3Access, patience: Patience = usualPatience, bre
     ask: (what, call, signal, sent) =>
       send(what, call, {
         ...(signal && { abortSignal: signal }),
-        ...(sent !== undefined && { requestTimeout: patience.storeMs + sent / slowestBytesPerMs }),
+        ...(sent !== undefined && sent <= fewBytes && { requestTimeout: patience.storeMs }),
       }),
-    async askBriefly(what, call, signal) {
+    async askBriefly(what, call, signal, once = false) {
       const silence = new S3Failure(timeout, null, `S3 could not ${what}: it does not answer`)
       const limit = abortUnder(signal)
       const tooLong = () => limit.abort(silence)
-      const out = breaker?.enter(tooLong)
-      if (out === null) throw silence
+      const out = breaker?.enter(tooLong, isFull)
+      if (out === null) {
+        limit.leave()
+        throw silence
+      }
       const timer = setTimeout(tooLong, out?.isProbe ? patience.answerMs : patience.briefMs)
       let inVain = false
       try {
-        return await send(what, call, { abortSignal: limit.signal, requestTimeout: patience.answerMs })
+        return await send(what, call, {
+          abortSignal: limit.signal,
+          ...(!once && { requestTimeout: patience.answerMs }),
+        })
       } catch (error) {
-        inVain = error instanceof S3Failure && error.code === timeout
+        inVain = error instanceof S3Failure && timeouts.includes(error.code) && !isFull()
         throw error
       } finally {
         clearTimeout(timer)
@@ -102,17 +127,22 @@ export function openS3(access: S3Access, patience: Patience = usualPatience, bre
 }
 
 const timeout = 'TimeoutError'
+/** Ours, and the client's for a try that was its last. */
+const timeouts = [timeout, 'ETIMEDOUT']
 
-async function openClient(access: S3Access, { connectMs, stallMs, attempts }: Patience, answered: () => void): Promise<S3> {
+async function openClient(
+  access: S3Access,
+  { connectMs, stallMs, attempts }: Patience,
+  agents: { readonly httpAgent: HttpAgent; readonly httpsAgent: HttpsAgent },
+  began: (answer: Readable) => void,
+): Promise<S3> {
   setVariable('AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED', 'true') // NOTE: it would be warned of a future version's need, in each thread
   const { S3, NodeHttpHandler } = await import('./sdk.ts')
-  const agent = { keepAlive: true, maxSockets: socketsAtMost, timeout: idleSocketMs, lookup: lookupHost }
   const handler = new NodeHttpHandler({
     connectionTimeout: connectMs,
     socketTimeout: stallMs,
     throwOnRequestTimeout: true,
-    httpAgent: agent,
-    httpsAgent: agent,
+    ...agents,
     logger: silent,
   })
   const { hostname } = new URL(access.endpoint)
@@ -127,7 +157,7 @@ async function openClient(access: S3Access, { connectMs, stallMs, attempts }: Pa
         if (request.hostname !== hostname && !request.hostname.endsWith(`.${hostname}`))
           throw new Error(`${request.hostname} is not the host of the settings`)
         const response = await handler.handle(request, options)
-        answered()
+        began(response.response.body as Readable)
         return response
       },
     },

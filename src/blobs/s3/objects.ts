@@ -25,8 +25,11 @@ export async function* listObjects(
 ): AsyncGenerator<{ readonly key: string; readonly bytes: number; readonly changedAt: number }> {
   for (let from: { ContinuationToken?: string } | null = {}; from;) {
     const asked: object = from
-    const page = await s3.askBriefly(`list '${prefix}' in '${bucket}'`, (client, o) =>
-      client.listObjectsV2({ Bucket: bucket, Prefix: prefix, ...asked }, o),
+    const page = await s3.askBriefly(
+      `list '${prefix}' in '${bucket}'`,
+      (client, o) => client.listObjectsV2({ Bucket: bucket, Prefix: prefix, ...asked }, o),
+      undefined,
+      true,
     )
     for (const { Key: key, Size, LastModified } of page.Contents ?? [])
       if (key !== undefined) yield { key, bytes: Size ?? 0, changedAt: LastModified?.getTime() ?? 0 }
@@ -44,8 +47,11 @@ export async function deleteObjects(s3: S3Server, bucket: string, keys: readonly
     }
   }
   const many = async (some: readonly string[]): Promise<void> => {
-    const { Errors = [] } = await s3.askBriefly(`delete in '${bucket}'`, (client, o) =>
-      client.deleteObjects({ Bucket: bucket, Delete: { Objects: some.map((Key) => ({ Key })), Quiet: true } }, o),
+    const { Errors = [] } = await s3.askBriefly(
+      `delete in '${bucket}'`,
+      (client, o) => client.deleteObjects({ Bucket: bucket, Delete: { Objects: some.map((Key) => ({ Key })), Quiet: true } }, o),
+      undefined,
+      true,
     )
     const wrong = Errors.find(({ Code }) => Code !== 'NoSuchKey')
     if (wrong) throw new S3Failure(wrong.Code ?? 'Error', 403, `S3 could not delete '${wrong.Key}' in '${bucket}'`)

@@ -27,6 +27,7 @@ export async function beginUpload(
     (client, o) =>
       client.createMultipartUpload({ Bucket: bucket, Key: key, ContentType: 'application/jsonl', Metadata: { ...metadata } }, o),
     signal,
+    true,
   )
   if (!UploadId) throw new S3Failure('NoUploadId', 500, `S3 at ${s3.endpoint} began an upload and gave it no id`)
   return { bucket, key, id: UploadId }
@@ -130,8 +131,11 @@ export async function* openUploads(
 ): AsyncGenerator<Upload & { readonly begunAt: number }> {
   for (let after: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {}; after;) {
     const from: object = after
-    const page = await s3.askBriefly(`list the uploads in '${bucket}'`, (client, o) =>
-      client.listMultipartUploads({ Bucket: bucket, Prefix: prefix, ...from }, o),
+    const page = await s3.askBriefly(
+      `list the uploads in '${bucket}'`,
+      (client, o) => client.listMultipartUploads({ Bucket: bucket, Prefix: prefix, ...from }, o),
+      undefined,
+      true,
     )
     for (const { Key: key, UploadId: id, Initiated } of page.Uploads ?? [])
       if (key !== undefined && id !== undefined) yield { bucket, key, id, begunAt: Initiated?.getTime() ?? Infinity }

@@ -91,6 +91,10 @@ describe('compressed, though nobody asked for it', () => {
     expect(textOf(await openWire(url).post())).toBe('{"error":"no"}')
   })
 
+  test('an answer that says gzip and has no body is none that was cut off', async () => {
+    expect(await answeredBy(packed(Buffer.alloc(0), 'gzip', 429))).toMatchObject({ kind: 'answered', status: 429 })
+  })
+
   test.each([12, gzipSync(json).length - 1])('what is cut off after %i bytes may come whole another time', async (bytes) => {
     for (const status of [200, 500])
       expect(await answeredBy(packed(gzipSync(json).subarray(0, bytes), 'gzip', status))).toMatchObject({ kind: 'broken' })

@@ -14,7 +14,7 @@ const inflaters: Readonly<Record<string, (packed: Buffer, options: { maxOutputLe
  */
 export function unpack(encoding: string, chunks: Buffer[], maxBytes: number): Buffer[] | 'too-large' | 'cut-off' {
   const inflate = inflaters[encoding]
-  if (!inflate) return chunks
+  if (!inflate || chunks.length === 0) return chunks // NOTE: answers without a body keep the header now and then
   try {
     return [inflate(Buffer.concat(chunks), { maxOutputLength: maxBytes })]
   } catch (error) {

@@ -22,7 +22,7 @@ import { composeObjects } from './compose-objects.ts'
 import { errorFile, outputFile, shardsOf, type Shards } from './joined.ts'
 import type { WorkerParts } from '../parts.ts'
 import type { Results } from './results.ts'
-import { underLease } from '../walk-lease.ts'
+import { Abandoned, underLease } from '../walk-lease.ts'
 
 const fewAtOnce = 32
 const moreAtOnce = 4
@@ -119,7 +119,7 @@ export function makeComposer(parts: WorkerParts): Composer {
     } catch (error) {
       const since = walk.troubleSince === null ? 0 : clock.now() - walk.troubleSince
       if (outer.aborted) {
-        await giveBackWalk(db, batch.id, fence, 0).catch(() => {}) // NOTE: trouble that there was is not over
+        if (!(error instanceof Abandoned)) await giveBackWalk(db, batch.id, fence, 0).catch(() => {}) // NOTE: trouble that there was is not over
         return
       }
       events.composeFailed(batch, error)
