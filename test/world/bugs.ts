@@ -55,7 +55,7 @@ export const bugs: readonly Bug[] = [
   {
     name: 'shards that stay open when composing begins',
     breaks: 'I7',
-    foundAt: 60,
+    foundAt: 70,
     sql: inSql(/^update shards set state = 'closed'/, `('waiting', 'held')`, `('')`),
   },
   {
