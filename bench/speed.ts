@@ -52,26 +52,21 @@ async function embeddings(): Promise<void> {
   const mock = await startNginx(long)
   const input = writeInput('embeddings', Array.from({ length: count }, (_, i) => `${line(i)}\n`).join(''))
   await using server = await startServer(['--config', configFor(mock.url)])
-  await using pair = await startServer(['--config', configFor(mock.url), '--workers', '2'])
-  const [file, same] = [await upload(server, input), await upload(pair, input)]
+  const file = await upload(server, input)
   const bares: number[] = []
   const runs: Timed[] = []
-  const pairs: number[] = []
   for (let i = 0; i < 3; i++) {
     bares.push((await runBare(mock.url, count, 64, 290)).ms)
     runs.push(await timedBatch(server, file, count, url))
-    pairs.push((await timedBatch(pair, same, count, url)).ms)
   }
   const bare = Math.min(...bares)
   const best = runs.reduce((a, b) => (b.ms < a.ms ? b : a))
-  const both = Math.min(...pairs)
   const speed = (ms: number) => `${Math.round((count * long.length) / ms / 1000)} MB/s`
   row(
     `embeddings, answers of ${Math.round(long.length / 1000)} kB, create to completed`,
     `${speed(best.ms)} = ${ratio(bare / best.ms)} of a bare loop that drops them (${speed(bare)})`,
     '>= 0.70',
   )
-  row('  by two workers', `${speed(both)} = ${ratio(bare / both)}`)
   row(
     '  plan, send, compose; CPU a line; written a byte; peak RSS',
     `${[best.planMs, best.sendMs, best.composeMs].map((ms) => ms.toFixed(0)).join(', ')} ms; ${best.cpuMicros.toFixed(0)} us; ${ratio(best.written / long.length)}; ${Math.round(server.peakBytes() / 1e6)} MB`,
