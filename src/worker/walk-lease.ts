@@ -38,8 +38,8 @@ export async function underLease<T>(
 }
 
 /**
- * Work that goes on although it was aborted: it stands at something that does not answer. Where it may yet make something appear, its lease is not given back but lapses, as
- * that of a killed process does.
+ * Work that goes on although it was aborted: it stands at something that does not answer. Where it may yet make something appear, its lease is not given back: it lapses, or
+ * ends with its process, as that of a killed one does.
  */
 export class Abandoned extends Error {
   override name = 'Abandoned'

@@ -45,6 +45,8 @@ export interface BatchLife extends AsyncDisposable {
   cancel(): Promise<void>
   /** Until it has ended. */
   compose(): Promise<void>
+  /** A composer claims it, and is stopped before it did anything. */
+  claimAndStop(): Promise<void>
   sweep(): Promise<void>
 }
 
@@ -79,6 +81,12 @@ export async function openLife(db: Db, shardLines: readonly number[]): Promise<B
     const how = left.size === 0 ? saveLast : saveCheckpoint
     await how(parts, lease, project, hand.saves++, drained, never)
     if (left.size === 0) held.delete(lease.number)
+  }
+
+  function composer(more: Partial<WorkerParts>) {
+    const settings = { leaseMs: 60_000, renewMs: 20_000, outputFileMs: 1e9 }
+    const rest = { random: () => 0, randomBytes, clock, log: silentLog, events, owner: 'composer', settings }
+    return makeComposer({ ...parts, ...rest, files, ...more } as unknown as WorkerParts)
   }
 
   return {
@@ -117,10 +125,16 @@ export async function openLife(db: Db, shardLines: readonly number[]): Promise<B
     },
     async compose() {
       const over = new AbortController()
-      const settings = { leaseMs: 60_000, renewMs: 20_000, outputFileMs: 1e9 }
-      const published = { ...events, batchPublished: () => over.abort() }
-      const rest = { random: () => 0, randomBytes, clock, log: silentLog, events: published, owner: 'composer', settings }
-      await makeComposer({ ...parts, ...rest, files } as unknown as WorkerParts).run(over.signal)
+      await composer({ events: { ...events, batchPublished: () => over.abort() } }).run(over.signal)
+    },
+    async claimAndStop() {
+      const over = new AbortController()
+      const query: Db['query'] = async (...asked) => {
+        const rows = await db.query(...asked)
+        if (rows.some((row) => row.owner === 'composer')) over.abort(new Error('stop'))
+        return rows
+      }
+      await composer({ db: { ...db, query } }).run(over.signal)
     },
     async sweep() {
       const settings = { keepBatchesMs: 0, keepAuditMs: 0 }

@@ -115,11 +115,13 @@ export function makeComposer(parts: WorkerParts): Composer {
           }
           if (!publication || seen.status === 'cancelling') return // NOTE: our fence is old: another composer has it
         }
+        signal.throwIfAborted() // NOTE: it stopped before it had ended anything: the batch is to be given back
       })
     } catch (error) {
+      if (error instanceof Abandoned) return
       const since = walk.troubleSince === null ? 0 : clock.now() - walk.troubleSince
       if (outer.aborted) {
-        if (!(error instanceof Abandoned)) await giveBackWalk(db, batch.id, fence, 0).catch(() => {}) // NOTE: trouble that there was is not over
+        await giveBackWalk(db, batch.id, fence, 0).catch(() => {}) // NOTE: trouble that there was is not over
         return
       }
       events.composeFailed(batch, error)
