@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { open, unlink, type FileHandle } from 'node:fs/promises'
 import { NoRoom, type BlobSource } from './blobs.ts'
+import { partsOf } from './turns.ts'
 import { untilAborted } from './until-aborted.ts'
 
 /** Writes are gathered to at least this, reads are at most this. */
@@ -107,8 +108,8 @@ function quiet(promise: Promise<void>): Promise<void> {
 const callPieces = 64
 
 async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[]): Promise<void> {
-  for (let from = 0; from < chunks.length; from += callPieces)
-    for (let rest = chunks.slice(from, from + callPieces); ;) {
+  for (const some of partsOf(chunks, callPieces))
+    for (let rest = some; ;) {
       rest = rest.filter((chunk) => chunk.length > 0)
       if (rest.length === 0) break
       let { bytesWritten } = await handle.writev(rest)

@@ -105,14 +105,7 @@ describe.each(serverNames)('%s', (name) => {
     })
 
     test('a server that hangs keeps who only looks, lists or deletes for a while, with all tries together', async () => {
-      const hanging = openS3Bucket(placeOf(proxy), 'b-one', {
-        connectMs: 2000,
-        stallMs: 60_000,
-        attempts: 5,
-        storeMs: 20_000,
-        answerMs: 9000,
-        briefMs: 300,
-      })
+      const hanging = openS3Bucket(placeOf(proxy), 'b-one', { ...patience, stallMs: 60_000, attempts: 5, briefMs: 300 })
       const [seen, staged] = [(await open().head('big'))!, await open().stage('hangs', 'o', [big])]
       proxy.faults = () => ({ kind: 'stall', after: 0 })
       for (const call of [
